@@ -1,0 +1,76 @@
+# Needs Python 3.11 (3.9 and 3.10 work too) and pip; everything else goes into
+# .venv. `make` alone lists the targets.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+LAMBDAS := 1e-4 1e-5 1e-6 1e-7
+RESULTS := experiments/results
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test style format checkpoints results table benchmark \
+  kill-test clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
+	  awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(INSTALLED): setup.py pyproject.toml constraints.txt
+	@$(PYTHON) setup.py check_platform
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+demo: $(INSTALLED) ## Train a codec, code LFW, evaluate, draw (about 5 min)
+	@mkdir -p demo
+	$(PY) -m tsenh.train_codec --lambda=1e-6 --output=demo/pro-1e-6 --overwrite
+	$(PY) -m tsenh.encode --codec=demo/pro-1e-6 --input=lfw --output=demo/lfw.tsf
+	$(PY) -m tsenh.decode --codec=demo/pro-1e-6 --input=demo/lfw.tsf \
+	  --output=demo/lfw.npz
+	$(PY) -m tsenh.evaluate --codec=none --output=demo/none.json
+	$(PY) -m tsenh.evaluate --codec=demo/pro-1e-6 --method=pro-1e-6 \
+	  --output=demo/pro-1e-6.json
+	$(PY) -m experiments.table --results=demo
+	$(PY) -m experiments.figures --results=demo --output=demo/rate_accuracy
+
+test: $(INSTALLED) ## Run all tests (about 5 min)
+	$(PY) -m pytest
+
+style: $(INSTALLED) ## Check format and lint
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+
+format: $(INSTALLED) ## Format the code
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+checkpoints: $(INSTALLED) ## Retrain the shipped codecs (about 8 min)
+	for l in $(LAMBDAS); do \
+	  $(PY) -m tsenh.train_codec --lambda=$$l --output=checkpoints/pro-$$l \
+	    --overwrite || exit 1; \
+	done
+
+results: $(INSTALLED) ## Evaluate the shipped codecs, SQ and no codec on LFW
+	for c in none pro-1e-4 pro-1e-5 pro-1e-6 pro-1e-7 sq:50 sq:45 sq:40 sq:30; \
+	do \
+	  $(PY) -m tsenh.evaluate --codec=$$c \
+	    --output=$(RESULTS)/lfw-$$(echo $$c | tr : -).json || exit 1; \
+	done
+
+table: $(INSTALLED) ## Rewrite README's table and figure from the results
+	$(PY) -m experiments.table --results=$(RESULTS) --update=README.md
+	$(PY) -m experiments.figures --results=$(RESULTS) \
+	  --output=$(RESULTS)/rate_accuracy
+
+benchmark: $(INSTALLED) ## Time training and coding (about 10 min)
+	$(PY) -m experiments.benchmark_training \
+	  --output=$(RESULTS)/benchmark_training.json
+	$(PY) -m experiments.benchmark_coding \
+	  --output=$(RESULTS)/benchmark_coding.json
+
+kill-test: $(INSTALLED) ## Kill a training run 20 times and compare (about 5 min)
+	$(PY) -m experiments.kill_and_resume --output=$(RESULTS)/kill_and_resume.json
+
+clean: ## Remove what the targets above made
+	rm -rf $(VENV) demo runs build *.egg-info

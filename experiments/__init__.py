@@ -1,0 +1,1 @@
+"""Experiments: published numbers, tables, figures, benchmarks."""

@@ -1,0 +1,46 @@
+"""Published numbers (arXiv 2002.03627), as printed."""
+
+from typing import Dict, NamedTuple, Tuple
+
+
+class Point(NamedTuple):
+  """One cell of Table 1.
+
+  Attributes:
+    bits_per_dimension: the paper's BPP, bits of a feature over its dimensions.
+    accuracy: LFW verification accuracy in percent.
+  """
+
+  bits_per_dimension: float
+  accuracy: float
+
+
+def _points(*cells: float) -> Tuple[Point, ...]:
+  return tuple(map(Point, cells[::2], cells[1::2]))
+
+
+# Table 1, each method's points in order of rate.
+TABLE_1: Dict[str, Tuple[Point, ...]] = {
+  "PQ": _points(1.0, 98.48, 2.0, 99.13, 4.0, 99.28, 8.0, 99.25),
+  "OPQ": _points(1.0, 98.40, 2.0, 99.17, 4.0, 99.25, 8.0, 99.27),
+  "DBH": _points(1.0, 97.48, 2.0, 98.23, 4.0, 98.43, 8.0, 98.83),
+  "DHN": _points(1.0, 98.25, 2.0, 98.70, 4.0, 99.08, 8.0, 99.13),
+  "SQ": _points(1.21, 50.00, 1.70, 98.60, 2.58, 99.11, 4.21, 99.23),
+  "SQ-E": _points(1.21, 50.41, 1.70, 98.72, 2.58, 99.15, 4.21, 99.26),
+  "PRO": _points(0.81, 98.28, 1.42, 98.96, 2.03, 99.27, 2.61, 99.27),
+  "PRO-E": _points(0.81, 98.63, 1.42, 99.10, 2.03, 99.30, 2.61, 99.30),
+}
+UNCOMPRESSED_ACCURACY = 99.32
+
+# Which cell each of our codecs stands beside. Inferred: the paper prints rates,
+# and its range of lambda and the form of QP, but not which gave which.
+COUNTERPARTS: Dict[str, Tuple[str, int]] = {
+  "pro-1e-4": ("PRO", 0),
+  "pro-1e-5": ("PRO", 1),
+  "pro-1e-6": ("PRO", 2),
+  "pro-1e-7": ("PRO", 3),
+  "sq:50": ("SQ", 0),
+  "sq:45": ("SQ", 1),
+  "sq:40": ("SQ", 2),
+  "sq:30": ("SQ", 3),
+}

@@ -1,0 +1,69 @@
+"""Installs tsenh: `pip install .`; see README.md."""
+
+import platform
+import sys
+
+PYTHON = ">=3.9,<3.12"
+SYSTEMS = (("Linux", "x86_64"), ("Darwin", "x86_64"))
+
+
+def check_platform():
+  """Ends in one sentence where tensorflow-compression has no wheel."""
+  system = (platform.system(), platform.machine())
+  if (
+    system not in SYSTEMS
+    or platform.python_implementation() != "CPython"
+    or not (3, 9) <= sys.version_info[:2] <= (3, 11)
+  ):
+    sys.exit(
+      "tsenh needs CPython 3.9 to 3.11 on Linux or macOS with an x86-64"
+      " processor, because tensorflow-compression 2.14.1 has wheels for these"
+      f" alone; this is {platform.python_implementation()}"
+      f" {platform.python_version()} on {system[0]} {system[1]}."
+    )
+
+
+check_platform()
+if sys.argv[1:] == ["check_platform"]:  # For the Makefile.
+  sys.exit()
+
+import pathlib  # noqa: E402
+
+import setuptools  # noqa: E402
+
+HERE = pathlib.Path(__file__).parent
+
+setuptools.setup(
+  name="tsenh",
+  version="0.1.0",
+  description=(
+    "Facial deep-learning feature compression with teacher-student"
+    " enhancement: the codec of arXiv 2002.03627 in TensorFlow/Keras"
+  ),
+  long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+  long_description_content_type="text/markdown",
+  license="Apache-2.0",
+  python_requires=PYTHON,
+  packages=["tsenh", "tsenh.data", "tsenh.trained"],
+  # The trained codecs lie at the top, for all to see, and inside the package
+  # once it is installed.
+  package_dir={"tsenh.trained": "checkpoints"},
+  package_data={
+    "tsenh.data": ["*.npz", "*.md"],
+    "tsenh.trained": ["*/config.json", "*/weights.npz", "*/tables.npz"],
+  },
+  install_requires=[
+    # The last full release of tensorflow-compression, and what it fits.
+    "tensorflow==2.14.1",
+    "tensorflow-compression==2.14.1",
+    "keras==2.14.0",
+    "numpy>=1.23.5,<2",
+    "scipy>=1.10",
+    "absl-py>=1.4",
+    "matplotlib>=3.7",
+    "tqdm>=4.64",
+  ],
+  extras_require={
+    "test": ["pytest>=7.4", "hypothesis>=6.90", "ruff==0.17.6"],
+  },
+)

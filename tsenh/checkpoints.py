@@ -1,0 +1,173 @@
+"""One training run = one folder.
+
+| file                 | what                                                  |
+|----------------------|-------------------------------------------------------|
+| `config.json`        | flags, versions, digests, progress; `status` finished |
+| `weights.npz`        | the codec's variables by name                         |
+| `tables.npz`         | the entropy coder's integer tables                    |
+| `training_state.npz` | weights and Adam's moments, for `--resume`            |
+| `tensorboard/`       | scalars                                               |
+
+Every file is replaced whole, and `config.json` says `finished` last, so a run
+that was killed at any moment is never mistaken for a finished one.
+"""
+
+import json
+import pathlib
+import zipfile
+from typing import Any, Dict, Optional, Tuple
+
+import numpy as np
+
+from tsenh import entropy, files
+from tsenh.codec import Codec
+from tsenh.errors import Error
+
+FINISHED, TRAINING = "finished", "training"
+_CONFIG, _WEIGHTS, _TABLES, _STATE = (
+  "config.json",
+  "weights.npz",
+  "tables.npz",
+  "training_state.npz",
+)
+_PACKAGE = pathlib.Path(__file__).parent
+# Installed beside this module; in a source checkout beside the package.
+_SHIPPED = (_PACKAGE / "trained", _PACKAGE.parent / "checkpoints")
+
+
+def shipped() -> Dict[str, pathlib.Path]:
+  """The folders of the codecs that come with the package, by name."""
+  return {
+    config.parent.name: config.parent
+    for folder in _SHIPPED
+    for config in sorted(folder.glob(f"*/{_CONFIG}"))
+  }
+
+
+def find(name: str) -> pathlib.Path:
+  """The folder of a run or of a shipped codec.
+
+  Raises:
+    Error: if there is none.
+  """
+  known = shipped()
+  if name in known:
+    return known[name]
+  if not (pathlib.Path(name) / _CONFIG).is_file():
+    raise Error(
+      f"{name}: neither a run folder (no {_CONFIG} in it) nor a shipped codec"
+      f" ({', '.join(known) or 'none'})."
+    )
+  return pathlib.Path(name)
+
+
+def read_config(folder: pathlib.Path) -> Optional[Dict[str, Any]]:
+  """The configuration of a run, or None where no run was started.
+
+  Raises:
+    Error: if the file is no JSON.
+  """
+  path = pathlib.Path(folder) / _CONFIG
+  if not path.exists():
+    return None
+  try:
+    config = json.loads(path.read_text())
+    if isinstance(config, dict) and "status" in config:
+      return config
+    reason = "it has no status"
+  except ValueError as error:
+    reason = error
+  raise Error(f"{path}: not the configuration of a run ({reason}).")
+
+
+def write_config(folder: pathlib.Path, config: Dict[str, Any]) -> None:
+  """Replaces the configuration of a run."""
+  with files.replacing(str(folder / _CONFIG)) as file:
+    file.write((json.dumps(config, indent=2) + "\n").encode())
+
+
+def start(folder: pathlib.Path, config: Dict[str, Any]) -> None:
+  """Begins a run: what an earlier one left in the folder no longer counts."""
+  folder.mkdir(parents=True, exist_ok=True)
+  (folder / _STATE).unlink(missing_ok=True)
+  write_config(folder, {**config, "status": TRAINING})
+
+
+def write_state(folder: pathlib.Path, state: Dict[str, np.ndarray]) -> None:
+  """Replaces what `--resume` continues from."""
+  _write_arrays(folder / _STATE, state)
+
+
+def read_state(folder: pathlib.Path) -> Optional[Dict[str, np.ndarray]]:
+  """What `write_state` last wrote, or None."""
+  return _read_arrays(folder / _STATE) if (folder / _STATE).exists() else None
+
+
+def finish(
+  folder: pathlib.Path,
+  codec: Codec,
+  coder: entropy.EntropyCoder,
+  config: Dict[str, Any],
+) -> None:
+  """Completes a run: weights and tables first, the word `finished` last."""
+  weights = {k: v.numpy() for k, v in codec.named_variables().items()}
+  _write_arrays(folder / _WEIGHTS, weights)
+  _write_arrays(folder / _TABLES, {"lower": coder.lower, "cdf": coder.cdf})
+  digests = {
+    "codec_digest": codec.digest(),
+    "table_digest": coder.digest(),
+    "parameters": codec.parameter_counts(),
+  }
+  write_config(folder, {**config, **digests, "status": FINISHED})
+
+
+def load(name: str) -> Tuple[Codec, entropy.EntropyCoder]:
+  """Loads a trained codec and its entropy coder.
+
+  Args:
+    name: a run folder or the name of a shipped codec.
+
+  Raises:
+    Error: if there is none, it is unfinished, or a file is damaged.
+  """
+  folder = find(name)
+  config = read_config(folder)
+  if config["status"] != FINISHED:
+    raise Error(
+      f"{name}: the run is unfinished ({config.get('epochs_done', 0)} of"
+      f" {config['epochs']} epochs); train_codec --resume continues it."
+    )
+  architecture = ("feature_dim", "code_dim", "hidden_dim", "clip", "gdn")
+  codec = Codec(**{key: config[key] for key in architecture})
+  weights = _read_arrays(folder / _WEIGHTS)
+  variables = codec.named_variables()
+  if {k: v.shape for k, v in weights.items()} != {
+    k: tuple(v.shape) for k, v in variables.items()
+  }:
+    raise Error(f"{folder / _WEIGHTS}: not the weights of this architecture.")
+  for key, variable in variables.items():
+    variable.assign(weights[key])
+  tables = _read_arrays(folder / _TABLES)
+  if set(tables) != {"lower", "cdf"}:
+    raise Error(f"{folder / _TABLES}: not entropy tables.")
+  coder = entropy.EntropyCoder(tables["lower"], tables["cdf"])
+  for path, found, expected in (
+    (_WEIGHTS, codec.digest(), config["codec_digest"]),
+    (_TABLES, coder.digest(), config["table_digest"]),
+  ):
+    if found != expected:
+      raise Error(f"{folder / path}: not the file that {_CONFIG} describes.")
+  return codec, coder
+
+
+def _write_arrays(path: pathlib.Path, arrays: Dict[str, np.ndarray]) -> None:
+  with files.replacing(str(path)) as file:
+    np.savez(file, **arrays)
+
+
+def _read_arrays(path: pathlib.Path) -> Dict[str, np.ndarray]:
+  try:
+    with np.load(path, allow_pickle=False) as archive:
+      return dict(archive)
+  except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    raise Error(f"{path}: missing or damaged ({error}).") from error

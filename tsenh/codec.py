@@ -1,0 +1,211 @@
+"""The learned feature codec: Enc and Dec (Eq. 1, 2, 4) and its loss (Eq. 5)."""
+
+import hashlib
+import json
+from typing import Dict, Tuple
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_compression as tfc
+
+from tsenh.errors import Error
+
+
+class GDN(tfc.GDN):
+  """GDN in the form that the paper cites, or IGDN if `inverse`.
+
+  GDN divides `x_i`, IGDN multiplies it, by `sqrt(beta_i + sum_j gamma_ij
+  x_j^2)`. The parameters, their constraints and their initial values (beta 1,
+  gamma 0.1 on the diagonal) are those of tfc.GDN; so is the function, with
+  alpha 2 and epsilon 1/2, but there the two exponents are tensors and every
+  call branches on them, which costs a compiled training step a third more.
+  """
+
+  def call(self, x):
+    """Maps float32 [n, dim] to float32 [n, dim]."""
+    pool = tf.sqrt(tf.matmul(tf.square(x), self.gamma) + self.beta)
+    return x * pool if self.inverse else x / pool
+
+
+# Paper-silent: the paper cites the 2016 form; "tfc" is today's default there,
+# x_i / (beta_i + sum_j gamma_ij |x_j|).
+GDN_FORMS = {"classic": GDN, "tfc": tfc.GDN}
+# How the squared error of Eq. (5) is reduced over the feature's dimensions.
+DISTORTIONS = {"mean": tf.reduce_mean, "sum": tf.reduce_sum}
+
+
+class Codec(tf.keras.Model):
+  """One codec of Sec. 3.1: two fully-connected layers each way, GDN between.
+
+  Attributes:
+    feature_dim: dimensions of a feature.
+    code_dim: dimensions of its latent code `c`.
+    clip: r_clip; the code's elements are clipped to [-clip, clip].
+    encoder: Enc, a Keras model [n, feature_dim] -> [n, code_dim].
+    decoder: Dec, a Keras model [n, code_dim] -> [n, feature_dim].
+  """
+
+  def __init__(
+    self,
+    feature_dim: int = 128,
+    code_dim: int = 128,
+    hidden_dim: int = 128,
+    clip: float = 20.0,
+    gdn: str = "classic",
+    seed: int = 0,
+  ):
+    """Builds the codec with Glorot-initialised weights.
+
+    Args:
+      feature_dim: dimensions of a feature.
+      code_dim: dimensions of the latent code. Paper-silent: 64 or 128.
+      hidden_dim: width of both hidden layers. Paper-silent.
+      clip: r_clip.
+      gdn: a key of `GDN_FORMS`. Paper-silent: GDN follows the first layer
+        alone.
+      seed: of the initial weights; the same seed gives the same weights.
+    """
+    super().__init__(name="codec")
+    self.feature_dim = feature_dim
+    self.code_dim = code_dim
+    self.hidden_dim = hidden_dim
+    self.clip = clip
+    self.gdn = gdn
+    seeds = iter(np.random.SeedSequence(seed).generate_state(4).tolist())
+
+    def network(name, input_dim, output_dim, inverse):
+      def dense(units, name):
+        glorot = tf.keras.initializers.GlorotUniform(next(seeds))
+        return tf.keras.layers.Dense(
+          units, kernel_initializer=glorot, name=name
+        )
+
+      model = tf.keras.Sequential(
+        [
+          dense(hidden_dim, "fc1"),
+          GDN_FORMS[gdn](inverse=inverse, name="gdn"),
+          dense(output_dim, "fc2"),
+        ],
+        name=name,
+      )
+      model.build((None, input_dim))
+      return model
+
+    self.encoder = network("encoder", feature_dim, code_dim, inverse=False)
+    self.decoder = network("decoder", code_dim, feature_dim, inverse=True)
+    self._encode = tf.function(
+      lambda f: quantize(self.latent(f)),
+      input_signature=[tf.TensorSpec([None, feature_dim])],
+    )
+    self._decode = tf.function(
+      lambda c: self.decoder(tf.cast(c, tf.float32)),
+      input_signature=[tf.TensorSpec([None, code_dim], tf.int32)],
+    )
+
+  def latent(self, f_raw):
+    """Eq. (1): c = Enc(f_raw), clipped to r_clip; float32 [n, code_dim]."""
+    return tf.clip_by_value(self.encoder(f_raw), -self.clip, self.clip)
+
+  def call(self, f_raw, noise):
+    """The codec in training: noise in [-0.5, 0.5) stands in for rounding.
+
+    Paper-silent: the noise is added after the clip.
+
+    Args:
+      f_raw: float32 [n, feature_dim].
+      noise: float32 [n, code_dim].
+
+    Returns:
+      f_rec, float32 [n, feature_dim], and the clipped code before the noise,
+      float32 [n, code_dim].
+    """
+    c = self.latent(f_raw)
+    return self.decoder(c + noise), c
+
+  def encode(self, features: np.ndarray) -> np.ndarray:
+    """Integer codes, int32 [n, code_dim], of float32 [n, feature_dim].
+
+    An element may differ by one where it is encoded in another batch or on
+    another machine: the network's sums round differently, and a value near
+    one half tips over.
+    """
+    return self._encode(features).numpy()
+
+  def decode(self, codes: np.ndarray) -> np.ndarray:
+    """Eq. (2): decoded features, float32 [n, feature_dim], of integer codes.
+
+    Raises:
+      Error: if a code's element is outside [-clip, clip], so not this codec's.
+    """
+    limit = int(np.rint(self.clip))
+    if codes.max() > limit or codes.min() < -limit:
+      raise Error(
+        f"a code's element is beyond {limit} in magnitude, which no encoder"
+        " writes: the file is damaged or foreign."
+      )
+    return self._decode(codes).numpy()
+
+  def architecture(self) -> Dict[str, object]:
+    """What, beside the weights, determines the codec's function."""
+    return {
+      "feature_dim": self.feature_dim,
+      "code_dim": self.code_dim,
+      "hidden_dim": self.hidden_dim,
+      "clip": self.clip,
+      "gdn": self.gdn,
+    }
+
+  def named_variables(self) -> Dict[str, tf.Variable]:
+    """Variables by name, `encoder/fc1/kernel` and so on.
+
+    `reparam_beta` and `reparam_gamma` of GDN are stored as the square roots of
+    beta and gamma plus 2^-36 (tfc.GDNParameter).
+    """
+    return {
+      f"{network.name}/{variable.name.split(':')[0]}": variable
+      for network in (self.encoder, self.decoder)
+      for variable in network.trainable_variables
+    }
+
+  def digest(self) -> str:
+    """SHA-256 of the architecture and weights, in hexadecimal."""
+    sha = hashlib.sha256(json.dumps(self.architecture()).encode())
+    for name, variable in self.named_variables().items():
+      sha.update(name.encode())
+      sha.update(np.ascontiguousarray(variable.numpy(), "<f4"))
+    return sha.hexdigest()
+
+  def parameter_counts(self) -> Dict[str, int]:
+    """Trainable parameters of the encoder and of the decoder."""
+    return {
+      network.name: int(network.count_params())
+      for network in (self.encoder, self.decoder)
+    }
+
+
+def quantize(c):
+  """Rounds to the nearest integer, halves to even; int32."""
+  return tf.cast(tf.round(c), tf.int32)
+
+
+def rate_distortion_loss(
+  f_raw, f_rec, c, lmbda: float, distortion: str = "mean"
+) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+  """Eq. (5): D + lambda R, with the l1 norm of the code as the rate.
+
+  Args:
+    f_raw: float32 [batch, feature_dim], the original features.
+    f_rec: float32 [batch, feature_dim], the decoded features.
+    c: float32 [batch, code_dim], the clipped code before rounding.
+    lmbda: the Lagrangian multiplier, in distortion per unit of l1 norm.
+    distortion: a key of `DISTORTIONS`. Eq. (5) prints the sum over dimensions;
+      the paper's rates agree better with the mean (DEVIATIONS.md).
+
+  Returns:
+    The loss, its distortion and its rate, three float32 scalars: means over
+    the batch.
+  """
+  squared_error = tf.square(f_raw - f_rec)
+  d = tf.reduce_mean(DISTORTIONS[distortion](squared_error, axis=1))
+  r = tf.reduce_mean(tf.reduce_sum(tf.abs(c), axis=1))
+  return d + lmbda * r, d, r

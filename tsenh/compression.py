@@ -1,0 +1,253 @@
+"""From features to a `.tsf` file and back, with bounded memory.
+
+A `Compressor` is whatever turns features into integer codes, together with the
+entropy coder fitted to those codes; `load` finds one by name.
+"""
+
+import collections
+import concurrent.futures
+import contextlib
+import dataclasses
+import os
+import re
+from typing import (
+  BinaryIO,
+  Callable,
+  Iterable,
+  Iterator,
+  Optional,
+  TypeVar,
+  Union,
+)
+
+import numpy as np
+
+from tsenh import bitstream, checkpoints, entropy, features
+from tsenh.codec import Codec
+from tsenh.errors import Error
+from tsenh.features import FeatureStream
+from tsenh.scalar_quantizer import ScalarQuantizer
+
+_WORKERS = min(4, os.cpu_count() or 1)
+_SQ = re.compile(r"sq:(\d+)(?::(.+))?")
+MAX_QP = 63
+CODEC_HELP = (
+  "a run folder; a shipped codec (pro-1e-4, pro-1e-5, pro-1e-6, pro-1e-7); or"
+  " sq:QP, scalar quantization with tables from faces (sq:QP:FILE: from FILE)"
+)
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+@dataclasses.dataclass(frozen=True)
+class Compressor:
+  """A codec with its entropy coder.
+
+  Attributes:
+    name: what the user called it.
+    transform: features to integer codes and back.
+    coder: integer codes to bytes and back.
+  """
+
+  name: str
+  transform: Union[Codec, ScalarQuantizer]
+  coder: entropy.EntropyCoder
+
+  def header(self, num_features, packing, block_size) -> bitstream.Header:
+    """The header of a file that this compressor writes."""
+    return bitstream.Header(
+      packing,
+      self.transform.feature_dim,
+      self.transform.code_dim,
+      block_size,
+      num_features,
+      bytes.fromhex(self.transform.digest())[:8],
+      bytes.fromhex(self.coder.digest())[:8],
+    )
+
+
+def load(name: str) -> Compressor:
+  """Loads a codec for encoding and decoding.
+
+  Args:
+    name: see `CODEC_HELP`.
+
+  Returns:
+    The compressor.
+
+  Raises:
+    Error: if there is no such codec, or it is unfinished or damaged.
+  """
+  if name.startswith("sq:"):
+    match = _SQ.fullmatch(name)
+    if not match or int(match[1]) > MAX_QP:
+      raise Error(f"{name}: expected sq:QP with QP from 0 to {MAX_QP}.")
+    training = features.load(match[2] or "faces").features
+    quantizer = ScalarQuantizer(int(match[1]), training.shape[1])
+    tables = entropy.fit_tables(quantizer.encode(training))
+    return Compressor(name, quantizer, entropy.EntropyCoder(*tables))
+  return Compressor(name, *checkpoints.load(name))
+
+
+def encode(
+  compressor: Compressor,
+  stream: FeatureStream,
+  file: BinaryIO,
+  packing: str = "shared",
+  block_size: int = bitstream.DEFAULT_BLOCK_SIZE,
+  progress: Optional[Callable[[int], object]] = None,
+) -> int:
+  """Encodes features to a `.tsf` file, two blocks or more at a time.
+
+  Args:
+    compressor: from `load`.
+    stream: the features, in blocks of `block_size`.
+    file: open for binary writing; need not be seekable.
+    packing: "shared" or "separate".
+    block_size: features per block.
+    progress: called with the number of features of each block written.
+
+  Returns:
+    The number of bytes written.
+
+  Raises:
+    Error: if the features do not fit the codec or cannot be coded.
+  """
+  expected = compressor.transform.feature_dim
+  if stream.dim != expected:
+    raise Error(
+      f"the features have {stream.dim} dimensions, but {compressor.name} is"
+      f" for {expected}."
+    )
+  pack = getattr(compressor.coder, f"pack_{packing}")
+
+  def encode_block(block: np.ndarray) -> bytes:
+    return pack(compressor.transform.encode(block))
+
+  header = compressor.header(stream.count, packing, block_size)
+
+  def payloads():
+    encoded = _in_parallel(encode_block, stream.blocks)
+    for block, payload in enumerate(encoded):
+      yield payload
+      if progress:
+        progress(header.count(block))
+
+  return bitstream.write(file, header, payloads())
+
+
+def read_header(compressor: Compressor, file: BinaryIO) -> bitstream.Header:
+  """Reads a file's header and checks that this compressor wrote it.
+
+  Raises:
+    Error: if the file is damaged, or another codec's.
+  """
+  with _named(file):
+    header = bitstream.read_header(file)
+    expected = compressor.header(
+      header.num_features, header.packing, header.block_size
+    )
+    if header != expected:
+      same_codec = header._replace(table_digest=expected.table_digest)
+      other = "entropy tables" if same_codec == expected else "codec"
+      raise Error(f"written with another {other} than {compressor.name}.")
+    return header
+
+
+@contextlib.contextmanager
+def _named(file: BinaryIO) -> Iterator[None]:
+  """Puts the file's name before the message of an Error about its bytes."""
+  try:
+    yield
+  except Error as error:
+    raise Error(f"{getattr(file, 'name', 'stream')}: {error}") from error
+
+
+def decode(
+  compressor: Compressor,
+  file: BinaryIO,
+  header: bitstream.Header,
+  start: int = 0,
+  count: Optional[int] = None,
+) -> Iterator[np.ndarray]:
+  """Decodes features.
+
+  Args:
+    compressor: the file's.
+    file: positioned behind the header. Of a seekable file only the blocks of
+      the range are read; a stream is read, and verified, to its end.
+    header: from `read_header`.
+    start: the first feature.
+    count: how many features; None is all from `start` on.
+
+  Yields:
+    float32 [k, feature_dim], block by block, each verified before.
+
+  Raises:
+    Error: if the range is not in the file, or the file is damaged.
+  """
+  finish = compressor.transform.decode
+  return _decode(compressor, file, header, start, count, finish)
+
+
+def decode_codes(
+  compressor: Compressor, file: BinaryIO, header: bitstream.Header
+) -> Iterator[np.ndarray]:
+  """Decodes the integer codes of a whole file, exactly as they were encoded.
+
+  Yields:
+    int32 [k, code_dim], block by block; otherwise as `decode`.
+  """
+  return _decode(compressor, file, header, 0, None, lambda codes: codes)
+
+
+def _decode(compressor, file, header, start, count, finish):
+  """The blocks of a range, cut to it; `finish` is applied to their codes."""
+  if count is None:
+    count = header.num_features - start
+  if start < 0 or count < 1 or start + count > header.num_features:
+    raise Error(
+      f"{getattr(file, 'name', 'stream')}: holds features 0 to"
+      f" {header.num_features - 1}, but {count if count > 0 else 'some'} from"
+      f" {start} on were asked for."
+    )
+  unpack = getattr(compressor.coder, f"unpack_{header.packing}")
+
+  def decode_block(item):
+    block, payload = item
+    first = block * header.block_size
+    rows = slice(max(start - first, 0), max(start + count - first, 0))
+    if rows.start >= header.count(block) or rows.stop == 0:
+      return None
+    return finish(unpack(payload, header.count(block))[rows])
+
+  def blocks():
+    with _named(file):
+      if file.seekable():
+        payloads = bitstream.read_range(file, header, start, count)
+      else:
+        payloads = enumerate(bitstream.read_blocks(file, header))
+      for decoded in _in_parallel(decode_block, payloads):
+        if decoded is not None:
+          yield decoded
+
+  return blocks()
+
+
+def _in_parallel(
+  function: Callable[[_In], _Out], items: Iterable[_In]
+) -> Iterator[_Out]:
+  """Like `map`, on a few threads and a few items ahead, results in order."""
+  pending = collections.deque()
+  with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
+    try:
+      for item in items:
+        pending.append(pool.submit(function, item))
+        if len(pending) > _WORKERS:
+          yield pending.popleft().result()
+      while pending:
+        yield pending.popleft().result()
+    finally:
+      for future in pending:
+        future.cancel()

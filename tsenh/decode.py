@@ -1,0 +1,72 @@
+"""Decodes a .tsf bitstream (FORMAT.md) to face features.
+
+  python -m tsenh.decode --codec=pro-1e-6 --input=mine.tsf --output=back.npz
+
+The output is a feature set (.npz) or a plain array (.npy), written under its
+name only once it is complete. With - the bitstream is read from standard input,
+or a .npy stream is written to standard output, each block verified before it is
+passed on. --start and --count decode a range; of a file only the blocks that
+hold it are read.
+"""
+
+import contextlib
+import zipfile
+
+import numpy as np
+from absl import flags
+
+from tsenh import cli, compression, files
+from tsenh.errors import Error
+
+_CODEC = cli.require(
+  "codec", f"What the file was encoded with: {compression.CODEC_HELP}."
+)
+_INPUT = cli.require("input", "The .tsf file to read, or -.")
+_OUTPUT = cli.require(
+  "output", "The .npz or .npy file to write, or - for a .npy stream."
+)
+_START = flags.DEFINE_integer(
+  "start", 0, "The first feature to decode.", lower_bound=0
+)
+_COUNT = flags.DEFINE_integer(
+  "count", None, "How many features. (default: all from --start)", lower_bound=1
+)
+
+
+@contextlib.contextmanager
+def _array_file(path: str):
+  """Where the .npy bytes go: the file itself, or a member of the .npz."""
+  with contextlib.ExitStack() as stack:
+    file = stack.enter_context(files.output(path))
+    if path.endswith(".npz"):
+      archive = stack.enter_context(zipfile.ZipFile(file, "w"))
+      member = archive.open("features.npy", "w", force_zip64=True)
+      file = stack.enter_context(member)
+    yield file
+
+
+def main():
+  if not _OUTPUT.value.endswith((".npz", ".npy")) and _OUTPUT.value != "-":
+    raise Error(f"--output={_OUTPUT.value}: expected .npz, .npy or -.")
+  compressor = compression.load(_CODEC.value)
+  with files.source(_INPUT.value) as input_file:
+    header = compression.read_header(compressor, input_file)
+    count = _COUNT.value
+    if count is None:
+      count = header.num_features - _START.value
+    decoded = compression.decode(
+      compressor, input_file, header, _START.value, count
+    )
+    with _array_file(_OUTPUT.value) as file:
+      shape = (count, header.feature_dim)
+      np.lib.format.write_array_header_1_0(
+        file, {"descr": "<f4", "fortran_order": False, "shape": shape}
+      )
+      with cli.progress(count, "feature", "decode") as bar:
+        for block in decoded:
+          file.write(np.ascontiguousarray(block, "<f4"))
+          bar.update(len(block))
+
+
+if __name__ == "__main__":
+  cli.run(main)

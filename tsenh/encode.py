@@ -1,0 +1,56 @@
+"""Encodes face features to a .tsf bitstream (FORMAT.md).
+
+  python -m tsenh.encode --codec=pro-1e-6 --input=mine.npz --output=mine.tsf
+
+The file may be larger than memory. With - a .npy stream is read from standard
+input, or the bitstream is written to standard output.
+"""
+
+import sys
+
+from absl import flags
+
+from tsenh import bitstream, cli, compression, features, files
+
+_CODEC = cli.require("codec", f"What to encode with: {compression.CODEC_HELP}.")
+_INPUT = cli.require(
+  "input",
+  "Features: a .npz or .npy file, a shipped name"
+  f" ({', '.join(features.SHIPPED)}), or - for a .npy stream.",
+)
+_OUTPUT = cli.require("output", "The .tsf file to write, or -.")
+_PACKING = flags.DEFINE_enum(
+  "packing",
+  "shared",
+  bitstream.PACKINGS,
+  "shared: one string per block, the smallest file; separate: one string per"
+  " feature, each decodable alone.",
+)
+_BLOCK_SIZE = flags.DEFINE_integer(
+  "block_size",
+  bitstream.DEFAULT_BLOCK_SIZE,
+  "Features per block.",
+  lower_bound=1,
+  upper_bound=bitstream.MAX_BLOCK_SIZE,
+)
+
+
+def main():
+  compressor = compression.load(_CODEC.value)
+  with (
+    features.open_stream(_INPUT.value, _BLOCK_SIZE.value) as stream,
+    files.output(_OUTPUT.value) as file,
+    cli.progress(stream.count, "feature", "encode") as bar,
+  ):
+    written = compression.encode(
+      compressor, stream, file, _PACKING.value, _BLOCK_SIZE.value, bar.update
+    )
+  bits = 8 * (written - bitstream.HEADER_BYTES) / stream.count
+  print(
+    f"{stream.count} features, {written} bytes, {bits:.2f} bits per feature",
+    file=sys.stderr,
+  )
+
+
+if __name__ == "__main__":
+  cli.run(main)

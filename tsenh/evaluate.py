@@ -1,0 +1,190 @@
+r"""Evaluates a codec by face verification (Sec. 4, the FaceNet protocol).
+
+  python -m tsenh.evaluate --codec=pro-1e-6 --features=lfw --output=result.json
+
+The features are really encoded to a .tsf file and decoded from it; its bytes
+are the rate. --codec=none evaluates the features as they are, and
+--codec=external somebody else's decoded features:
+
+  python -m tsenh.evaluate --codec=external --decoded=mine.npz \
+      --bits_per_feature=96 --method=mine --features=lfw --output=mine.json
+
+The JSON holds all metrics on the distances as decoded, and under "normalized"
+again with the decoded features scaled to unit length. README.md lists its keys.
+"""
+
+import math
+import sys
+import tempfile
+from typing import Any, Dict, Tuple
+
+import numpy as np
+from absl import flags
+
+from tsenh import (
+  bitstream,
+  cli,
+  compression,
+  entropy,
+  features,
+  files,
+  provenance,
+  results,
+  verification,
+)
+from tsenh.errors import Error
+
+_CODEC = cli.require(
+  "codec",
+  f"What to evaluate: {compression.CODEC_HELP}; none; or external.",
+)
+_FEATURES = flags.DEFINE_string(
+  "features",
+  "lfw",
+  "Feature set with pairs: a .npz file, lfw or faces-validation.",
+)
+_OUTPUT = cli.require("output", "The result file (.json) to write.")
+_PACKING = flags.DEFINE_enum(
+  "packing", "shared", bitstream.PACKINGS, "See tsenh.encode."
+)
+_DECODED = flags.DEFINE_string(
+  "decoded",
+  None,
+  "With --codec=external: the decoded features, row for row those of"
+  " --features.",
+)
+_BITS_PER_FEATURE = flags.DEFINE_float(
+  "bits_per_feature",
+  None,
+  "With --codec=external: the rate, everything counted.",
+  lower_bound=0,
+)
+_METHOD = flags.DEFINE_string(
+  "method", None, "Name in tables and plots. (default: the codec's)"
+)
+
+
+def _measure_codec(
+  original: np.ndarray,
+) -> Tuple[np.ndarray, Dict[str, Any]]:
+  """Encodes to a file and decodes it: decoded features, and the rates."""
+  compressor = compression.load(_CODEC.value)
+  size = bitstream.DEFAULT_BLOCK_SIZE
+  count, dim = original.shape
+  blocks = (original[start : start + size] for start in range(0, count, size))
+  stream = features.FeatureStream(count, dim, blocks)
+  packing = _PACKING.value
+  with tempfile.TemporaryFile() as file:
+    file_bytes = compression.encode(compressor, stream, file, packing, size)
+    file.seek(0)
+    header = bitstream.read_header(file)
+    codes = np.concatenate(
+      list(compression.decode_codes(compressor, file, header))
+    )
+    file.seek(bitstream.HEADER_BYTES)
+    string_bytes = sum(
+      entropy.string_bytes(payload, header.count(block), packing)
+      for block, payload in enumerate(bitstream.read_blocks(file, header))
+    )
+  decoded = compressor.transform.decode(codes)
+  bits = 8 * (file_bytes - bitstream.HEADER_BYTES) / count
+  return decoded, {
+    "file_bytes": file_bytes,
+    "bits_per_feature": bits,
+    "payload_bits_per_feature": 8 * string_bytes / count,
+    "entropy_bits_per_feature": float(compressor.coder.bits(codes).mean()),
+    "packing": packing,
+    "codec_digest": compressor.transform.digest(),
+  }
+
+
+def _measure_external(original: np.ndarray):
+  """Somebody else's decoded features, and the rate that they report."""
+  bits = _BITS_PER_FEATURE.value
+  if _DECODED.value is None or bits is None or not math.isfinite(bits):
+    raise Error("--codec=external needs --decoded and --bits_per_feature.")
+  decoded = features.load(_DECODED.value).features
+  if decoded.shape != original.shape:
+    raise Error(
+      f"{_DECODED.value}: {list(decoded.shape)} features, expected"
+      f" {list(original.shape)} as in {_FEATURES.value}."
+    )
+  return decoded, {"bits_per_feature": bits}
+
+
+def _measure(original: np.ndarray) -> Tuple[np.ndarray, Dict[str, Any]]:
+  """Decoded features and rates of the codec that was asked for."""
+  if _CODEC.value == "external":
+    return _measure_external(original)
+  if _DECODED.value or _BITS_PER_FEATURE.value is not None:
+    raise Error("--decoded and --bits_per_feature go with --codec=external.")
+  if _CODEC.value == "none":
+    return original, {"bits_per_feature": 32.0 * original.shape[1]}
+  return _measure_codec(original)
+
+
+def _verify(decoded: np.ndarray, test_set: features.FeatureSet):
+  distances = verification.squared_distances(decoded, test_set.pairs)
+  return verification.verify(distances, test_set.is_same)
+
+
+def main():
+  test_set = features.load(_FEATURES.value)
+  if test_set.pairs is None:
+    raise Error(f"{_FEATURES.value}: has no pairs to verify.")
+  files.check_output(_OUTPUT.value)
+  original = test_set.features
+  decoded, rates = _measure(original)
+  squared_error = np.square(np.subtract(decoded, original, dtype=np.float64))
+  result = {
+    "format": results.FORMAT,
+    "method": _METHOD.value or _CODEC.value,
+    "codec": _CODEC.value,
+    "features": _FEATURES.value,
+    "features_digest": test_set.digest(),
+    "num_features": len(original),
+    "dim": original.shape[1],
+    "packing": None,
+    "file_bytes": None,
+    "bits_per_feature": None,
+    "payload_bits_per_feature": None,
+    "entropy_bits_per_feature": None,
+    **rates,
+    "bits_per_dimension": rates["bits_per_feature"] / original.shape[1],
+    "mse": float(squared_error.mean()),
+    **_verify(decoded, test_set),
+    "normalized": _verify(verification.normalize(decoded), test_set),
+    "command": ["python", "-m", "tsenh.evaluate", *sys.argv[1:]],
+    "date": provenance.now(),
+    "versions": provenance.versions(),
+    **provenance.source(),
+  }
+  results.write(_OUTPUT.value, result)
+  print(_summary(result))
+
+
+def _summary(result: Dict[str, Any]) -> str:
+  """The result in a few lines, for reading."""
+  lines = [
+    f"{result['method']} on {result['features']}:"
+    f" {result['bits_per_feature']:.1f} bits per feature"
+    f" ({result['bits_per_dimension']:.3f} per dimension),"
+    f" MSE {result['mse']:.3e}"
+  ]
+  for name, metrics in (
+    ("as decoded", result),
+    ("normalized", result["normalized"]),
+  ):
+    lines.append(
+      f"  {name}: {metrics['correct_pairs']} of {metrics['num_pairs']} pairs,"
+      f" {100 * metrics['accuracy']:.2f} % (sd over folds"
+      f" {100 * metrics['accuracy_std']:.2f}), AUC {metrics['auc']:.6f},"
+      f" EER {100 * metrics['eer']:.2f} %, TAR@FAR 1e-2"
+      f" {100 * metrics['tar_at_far_1e-2']:.2f} %, 1e-3"
+      f" {100 * metrics['tar_at_far_1e-3']:.2f} %"
+    )
+  return "\n".join(lines)
+
+
+if __name__ == "__main__":
+  cli.run(main)

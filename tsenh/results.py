@@ -1,0 +1,32 @@
+"""One evaluation = one JSON file; README.md lists its keys."""
+
+import json
+import pathlib
+from typing import Any, Dict
+
+from tsenh import files
+from tsenh.errors import Error
+
+FORMAT = 1
+
+
+def write(path: str, result: Dict[str, Any]) -> None:
+  """Writes a result, whole or not at all."""
+  with files.replacing(path) as file:
+    file.write((json.dumps(result, indent=2) + "\n").encode())
+
+
+def read(path: str) -> Dict[str, Any]:
+  """Reads a result.
+
+  Raises:
+    Error: if the file is not one, or of another format.
+  """
+  try:
+    result = json.loads(pathlib.Path(path).read_text())
+  except ValueError as error:
+    raise Error(f"{path}: not a JSON file ({error}).") from error
+  found = result.get("format") if isinstance(result, dict) else None
+  if found != FORMAT:
+    raise Error(f"{path}: result format {found}, expected {FORMAT}.")
+  return result

@@ -1,0 +1,257 @@
+"""Trains one feature codec (Sec. 3.1, Eq. 4-5) and fits its entropy tables.
+
+  python -m tsenh.train_codec --lambda=1e-6
+
+The defaults are the paper's recipe on the shipped training set: Glorot
+initialisation, Adam 1e-4, batch 32, 40 epochs, clip 20, uniform noise for
+rounding. A small lambda gives a high rate; the paper uses 1e-4 to 1e-7.
+About a minute and a half on two cores.
+
+All of a run lies in one folder (--output): weights, entropy tables,
+config.json, TensorBoard scalars, and the state that --resume continues from.
+"""
+
+import math
+import pathlib
+import sys
+import time
+from typing import Any, Dict
+
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from tsenh import (
+  checkpoints,
+  cli,
+  entropy,
+  features,
+  provenance,
+  training,
+)
+from tsenh.codec import DISTORTIONS, GDN_FORMS, Codec, rate_distortion_loss
+from tsenh.errors import Error
+
+_LAMBDA = flags.DEFINE_float(
+  "lambda", 1e-6, "Lagrangian multiplier of Eq. (5): weight of the rate."
+)
+_FEATURES = flags.DEFINE_string(
+  "features", "faces", "Training set: a .npz or .npy file, or a shipped name."
+)
+_OUTPUT = flags.DEFINE_string(
+  "output", None, "Run folder. (default: runs/pro-LAMBDA)"
+)
+_EPOCHS = flags.DEFINE_integer("epochs", 40, "Epochs.", lower_bound=1)
+_BATCH_SIZE = flags.DEFINE_integer(
+  "batch_size", 32, "Features per update.", lower_bound=1
+)
+_LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-4, "Adam's.")
+_CODE_DIM = flags.DEFINE_integer(
+  "code_dim", 128, "Dimensions of the latent code.", lower_bound=1
+)
+_HIDDEN_DIM = flags.DEFINE_integer(
+  "hidden_dim", 128, "Width of the two hidden layers.", lower_bound=1
+)
+_CLIP = flags.DEFINE_float("clip", 20.0, "r_clip, the largest code element.")
+_DISTORTION = flags.DEFINE_enum(
+  "distortion",
+  "mean",
+  list(DISTORTIONS),
+  "Reduction of the squared error of Eq. (5) over the feature's dimensions.",
+)
+_GDN = flags.DEFINE_enum(
+  "gdn",
+  "classic",
+  list(GDN_FORMS),
+  "classic: x / sqrt(beta + gamma x^2), the paper's; tfc: x / (beta + gamma"
+  " |x|), today's default of tensorflow-compression.",
+)
+_SEED = flags.DEFINE_integer(
+  "seed",
+  0,
+  "Of the weights, the noise and the order of the features.",
+  lower_bound=0,
+  upper_bound=2**31 - 1,
+)
+_RESUME = flags.DEFINE_bool(
+  "resume", False, "Continue an unfinished run where it stopped, if there is."
+)
+_OVERWRITE = flags.DEFINE_bool(
+  "overwrite", False, "Replace the run that is in the folder."
+)
+
+
+def _finite(lowest, above):
+  def check(value):
+    return math.isfinite(value) and (
+      value > lowest if above else value >= lowest
+    )
+
+  return check
+
+
+flags.register_validator(
+  "lambda", _finite(0, False), "expected a finite number, 0 or more"
+)
+flags.register_validator(
+  "learning_rate", _finite(0, True), "expected a finite number above 0"
+)
+flags.register_validator(
+  "clip",
+  lambda value: 0.5 <= value <= 1000,
+  "expected a number from 0.5 to 1000",
+)
+
+
+def _lambda() -> str:
+  """Lambda as the paper writes it: 1e-6, not 1e-06."""
+  return f"{_LAMBDA.value:g}".replace("e-0", "e-")
+
+
+def _recipe(training_set: features.FeatureSet) -> Dict[str, Any]:
+  """All that determines the trained bits; a resume must not change it."""
+  return {
+    "lambda": _LAMBDA.value,
+    "epochs": _EPOCHS.value,
+    "batch_size": _BATCH_SIZE.value,
+    "learning_rate": _LEARNING_RATE.value,
+    "feature_dim": int(training_set.features.shape[1]),
+    "code_dim": _CODE_DIM.value,
+    "hidden_dim": _HIDDEN_DIM.value,
+    "clip": _CLIP.value,
+    "distortion": _DISTORTION.value,
+    "gdn": _GDN.value,
+    "seed": _SEED.value,
+    "features": _FEATURES.value,
+    "training_set_digest": training_set.digest(),
+    "num_training_features": len(training_set.features),
+    "thread_mode": training.THREAD_MODE,
+    "versions": provenance.versions(),
+  }
+
+
+def _prepare(folder: pathlib.Path, recipe: Dict[str, Any]) -> Dict[str, Any]:
+  """Opens the run folder; returns the configuration to go on with.
+
+  Raises:
+    Error: if there is a run that must not be replaced or continued.
+  """
+  if _RESUME.value and _OVERWRITE.value:
+    raise Error("--resume and --overwrite exclude each other.")
+  found = None if _OVERWRITE.value else checkpoints.read_config(folder)
+  if found is None:
+    config = {
+      **recipe,
+      **provenance.source(),
+      "started": provenance.now(),
+      "epochs_done": 0,
+      "wall_time_seconds": 0.0,
+    }
+    checkpoints.start(folder, config)
+    return config
+  if not _RESUME.value:
+    done = found["status"] == checkpoints.FINISHED
+    raise Error(
+      f"{folder}: holds {'a finished' if done else 'an unfinished'} run;"
+      f" {'' if done else '--resume continues it, '}--overwrite replaces it."
+    )
+  for key, value in recipe.items():
+    if found.get(key) != value:
+      raise Error(
+        f"{folder}: the run has {key} {found.get(key)}, but now it is {value};"
+        " a resumed run must be the same."
+      )
+  return found
+
+
+def _train(trainer, folder, config) -> Dict[str, Any]:
+  """Trains to the last epoch; returns the configuration brought up to date."""
+  earlier_seconds, began = config["wall_time_seconds"], time.monotonic()
+  writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
+  total = _EPOCHS.value * trainer.steps_per_epoch
+  with cli.progress(total, "step", f"lambda {_lambda()}") as bar:
+    bar.update(trainer.step)
+    while trainer.epoch < _EPOCHS.value:
+      metrics = trainer.run_epoch(bar.update)
+      bar.set_postfix(
+        epoch=trainer.epoch,
+        loss=f"{metrics.loss:.3e}",
+        D=f"{metrics.distortion:.3e}",
+        R=f"{metrics.rate:.1f}",
+      )
+      with writer.as_default(step=trainer.step):
+        for name, value in metrics._asdict().items():
+          tf.summary.scalar(name, value)
+      writer.flush()
+      checkpoints.write_state(folder, trainer.state())
+      config = {
+        **config,
+        "last_epoch": metrics._asdict(),
+        "epochs_done": trainer.epoch,
+        "steps": trainer.step,
+        "wall_time_seconds": round(
+          earlier_seconds + time.monotonic() - began, 1
+        ),
+      }
+      checkpoints.write_config(
+        folder, {**config, "status": checkpoints.TRAINING}
+      )
+  return config
+
+
+def main():
+  training_set = features.load(_FEATURES.value)
+  folder = pathlib.Path(_OUTPUT.value or f"runs/pro-{_lambda()}")
+  recipe = _recipe(training_set)
+  config = _prepare(folder, recipe)
+  if config.get("status") == checkpoints.FINISHED:
+    print(f"{folder}: the run is finished.", file=sys.stderr)
+    return
+  codec = Codec(
+    recipe["feature_dim"],
+    _CODE_DIM.value,
+    _HIDDEN_DIM.value,
+    _CLIP.value,
+    _GDN.value,
+    _SEED.value,
+  )
+
+  def loss_fn(f_raw, noise):
+    f_rec, c = codec(f_raw, noise)
+    return rate_distortion_loss(
+      f_raw, f_rec, c, _LAMBDA.value, _DISTORTION.value
+    )
+
+  trainer = training.Trainer(
+    codec.named_variables(),
+    loss_fn,
+    training_set.features,
+    _CODE_DIM.value,
+    _BATCH_SIZE.value,
+    _LEARNING_RATE.value,
+    _SEED.value,
+  )
+  state = checkpoints.read_state(folder)
+  if state is not None:
+    trainer.restore(state)
+  config = _train(trainer, folder, config)
+  codes = np.concatenate(
+    [
+      codec.encode(training_set.features[start : start + 4096])
+      for start in range(0, len(training_set.features), 4096)
+    ]
+  )
+  coder = entropy.EntropyCoder(*entropy.fit_tables(codes))
+  checkpoints.finish(folder, codec, coder, config)
+  print(
+    f"{folder}: lambda {_lambda()}, distortion"
+    f" {config['last_epoch']['distortion']:.3e}, rate (l1)"
+    f" {config['last_epoch']['rate']:.1f}, about"
+    f" {coder.bits(codes).mean():.1f} bits per training feature,"
+    f" {config['wall_time_seconds']:.0f} s of training",
+    file=sys.stderr,
+  )
+
+
+if __name__ == "__main__":
+  cli.run(main)

@@ -1,0 +1,174 @@
+"""The one compiled training loop: Adam on batches, a few hundred per call.
+
+Everything random is keyed by the seed and the position in the run (the noise by
+the global step, the order of the features by the epoch), and the thread mode is
+fixed, so a run can stop and continue anywhere and end in the same bits.
+"""
+
+import math
+import os
+from typing import Callable, Dict, NamedTuple, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tsenh.errors import Error
+
+# XLA's matrix products on one thread: the bits then do not depend on the number
+# of cores (two threads give others), and two runs can share two cores.
+THREAD_MODE = "--xla_cpu_multi_thread_eigen=false"
+MAX_STEPS_PER_CALL = 1024
+
+
+class EpochMetrics(NamedTuple):
+  """Means over an epoch's batches; see `rate_distortion_loss`."""
+
+  loss: float
+  distortion: float
+  rate: float
+
+
+class Trainer:
+  """Trains a model with Adam, an epoch at a time.
+
+  Attributes:
+    step: updates done so far.
+    epoch: epochs done so far.
+    steps_per_epoch: whole batches in the training set; a rest is left out
+      (another rest each epoch).
+  """
+
+  def __init__(
+    self,
+    variables: Dict[str, tf.Variable],
+    loss_fn: Callable[[tf.Tensor, tf.Tensor], Sequence[tf.Tensor]],
+    features: np.ndarray,
+    noise_dim: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+  ):
+    """Prepares to train; nothing is compiled before the first epoch.
+
+    Args:
+      variables: the model's variables by name.
+      loss_fn: maps a batch float32 [batch, dim] and its noise float32 [batch,
+        noise_dim], uniform in [-0.5, 0.5), to loss, distortion and rate.
+      features: float32 [n, dim], may be memory-mapped.
+      noise_dim: see `loss_fn`.
+      batch_size: features per update.
+      learning_rate: Adam's. Paper-silent: its epsilon, here Keras's 1e-7.
+      seed: of the noise and the order.
+
+    Raises:
+      Error: if there is not one whole batch.
+    """
+    if len(features) < batch_size:
+      raise Error(
+        f"{len(features)} training features do not fill a batch of"
+        f" {batch_size}."
+      )
+    self.step = self.epoch = 0
+    self.steps_per_epoch = len(features) // batch_size
+    self._variables = variables
+    self._features = features
+    self._batch_size = batch_size
+    self._noise_dim = noise_dim
+    self._seed = seed
+    self._adam = tf.keras.optimizers.Adam(learning_rate, jit_compile=False)
+    self._adam.build(list(variables.values()))
+    # Calls of equal length: one compilation serves all.
+    calls = math.ceil(self.steps_per_epoch / MAX_STEPS_PER_CALL)
+    self._steps_per_call = math.ceil(self.steps_per_epoch / calls)
+    self._run = self._compile(loss_fn)
+
+  def _compile(self, loss_fn):
+    """Many updates as one XLA computation."""
+    variables = list(self._variables.values())
+    flags = os.environ.get("XLA_FLAGS", "")
+    if THREAD_MODE not in flags:
+      os.environ["XLA_FLAGS"] = f"{flags} {THREAD_MODE}".strip()
+
+    @tf.function(jit_compile=True)
+    def run(batches, noise, steps):
+      def update(i, metrics):
+        with tf.GradientTape() as tape:
+          losses = loss_fn(batches[i], noise[i])
+        gradients = tape.gradient(losses[0], variables)
+        self._adam.apply_gradients(zip(gradients, variables))
+        return i + 1, metrics + tf.stack(losses)
+
+      return tf.while_loop(
+        lambda i, _: i < steps, update, [0, tf.zeros(len(EpochMetrics._fields))]
+      )[1]
+
+    return run
+
+  @tf.function
+  def _noise(self, first_step):
+    """Uniform noise for one call, each step's keyed by (seed, step)."""
+    shape = [self._batch_size, self._noise_dim]
+    return tf.map_fn(
+      lambda step: tf.random.stateless_uniform(
+        shape, [self._seed, step], -0.5, 0.5
+      ),
+      first_step + tf.range(self._steps_per_call),
+      fn_output_signature=tf.TensorSpec(shape),
+    )
+
+  def run_epoch(self, progress: Callable[[int], object]) -> EpochMetrics:
+    """Trains for one epoch.
+
+    Args:
+      progress: called after every few hundred updates with their number.
+
+    Returns:
+      The epoch's metrics.
+
+    Raises:
+      Error: if the loss is no longer finite.
+    """
+    order = np.random.default_rng([self._seed, self.epoch]).permutation(
+      len(self._features)
+    )
+    batches = order[: self.steps_per_epoch * self._batch_size].reshape(
+      self.steps_per_epoch, self._batch_size
+    )
+    total = np.zeros(len(EpochMetrics._fields))
+    for start in range(0, self.steps_per_epoch, self._steps_per_call):
+      rows = batches[start : start + self._steps_per_call]
+      steps = len(rows)
+      rows = np.resize(rows, [self._steps_per_call, self._batch_size])
+      metrics = self._run(
+        tf.constant(self._features[rows]),
+        self._noise(tf.constant(self.step)),
+        tf.constant(steps),
+      ).numpy()
+      if not np.isfinite(metrics).all():
+        raise Error(
+          f"the loss is {metrics[0]} at update {self.step + steps}: the"
+          " learning rate is too high for these features, or lambda too large."
+        )
+      self.step += steps
+      total += metrics
+      progress(steps)
+    self.epoch += 1
+    return EpochMetrics(*(total / self.steps_per_epoch).tolist())
+
+  def _state_variables(self) -> Dict[str, tf.Variable]:
+    state = {f"weights/{name}": v for name, v in self._variables.items()}
+    for i, variable in enumerate(self._adam.variables):
+      # Numbered, for Adam gives the encoder's and decoder's the same names.
+      state[f"adam/{i:02d}/{variable.name.split(':')[0]}"] = variable
+    return state
+
+  def state(self) -> Dict[str, np.ndarray]:
+    """Weights, Adam's moments and the position: all that a resume needs."""
+    state = {k: v.numpy() for k, v in self._state_variables().items()}
+    return {**state, "epoch": np.int64(self.epoch), "step": np.int64(self.step)}
+
+  def restore(self, state: Dict[str, np.ndarray]) -> None:
+    """Continues from what `state` returned."""
+    for name, variable in self._state_variables().items():
+      variable.assign(state[name])
+    self.epoch, self.step = int(state["epoch"]), int(state["step"])
