@@ -83,8 +83,17 @@ class Trainer:
     self._run = self._compile(loss_fn)
 
   def _compile(self, loss_fn):
-    """Many updates as one XLA computation."""
+    """Many updates as one XLA computation.
+
+    Updates go in pairs, and after the first of a pair all variables are copied
+    to twins. Nobody reads the twins: they make XLA write the first update to
+    their memory and the second back to the variables'. It would otherwise
+    write in place, where LLVM dares no vector instructions, for it sees that
+    an update's loads and stores overlap: a step took 1.09 ms, now 0.75.
+    """
     variables = list(self._variables.values())
+    state = [v for v in (*variables, *self._adam.variables) if v.shape.rank > 0]
+    twins = [tf.Variable(tf.zeros_like(variable)) for variable in state]
     flags = os.environ.get("XLA_FLAGS", "")
     if THREAD_MODE not in flags:
       os.environ["XLA_FLAGS"] = f"{flags} {THREAD_MODE}".strip()
@@ -96,11 +105,20 @@ class Trainer:
           losses = loss_fn(batches[i], noise[i])
         gradients = tape.gradient(losses[0], variables)
         self._adam.apply_gradients(zip(gradients, variables))
-        return i + 1, metrics + tf.stack(losses)
+        return metrics + tf.stack(losses)
 
-      return tf.while_loop(
-        lambda i, _: i < steps, update, [0, tf.zeros(len(EpochMetrics._fields))]
-      )[1]
+      def two_updates(i, metrics):
+        metrics = update(i, metrics)
+        for twin, variable in zip(twins, state):
+          twin.assign(variable)
+        return i + 2, update(i + 1, metrics)
+
+      i, metrics = tf.while_loop(
+        lambda i, _: i + 1 < steps,
+        two_updates,
+        [0, tf.zeros(len(EpochMetrics._fields))],
+      )
+      return tf.cond(i < steps, lambda: update(i, metrics), lambda: metrics)
 
     return run
 

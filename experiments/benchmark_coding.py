@@ -1,0 +1,104 @@
+"""Times the encode and decode commands on a large file of real features.
+
+  python -m experiments.benchmark_coding --output=benchmark_coding.json
+
+The shipped training set, repeated to --num_features, is encoded from a .npy
+file and decoded to one, each by its command in a process of its own: seconds
+and memory are the whole process's, start-up too.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+from absl import flags
+
+from tsenh import cli, features, files, provenance, results
+
+_OUTPUT = cli.require("output", "The JSON to write.")
+_CODEC = flags.DEFINE_string("codec", "pro-1e-6", "The codec.")
+_NUM_FEATURES = flags.DEFINE_integer(
+  "num_features", 10_000_000, "Features in the file.", lower_bound=1
+)
+_FOLDER = flags.DEFINE_string(
+  "folder", None, "Where the files go, 12 GB in all. (default: the system's)"
+)
+
+
+def _write_features(path: pathlib.Path, count: int) -> None:
+  """The training set over and over, as one .npy file."""
+  faces = features.load("faces").features
+  array = np.lib.format.open_memmap(
+    path, "w+", np.float32, (count, faces.shape[1])
+  )
+  for start in range(0, count, len(faces)):
+    array[start : start + len(faces)] = faces[: count - start]
+  array.flush()
+
+
+def _run(module: str, *arguments: str) -> dict:
+  """Runs an entry point: its seconds and its peak memory."""
+  start = time.perf_counter()
+  process = subprocess.Popen([sys.executable, "-m", module, *arguments])
+  _, status, usage = os.wait4(process.pid, 0)
+  seconds = time.perf_counter() - start
+  if status != 0:
+    cli.fail(f"{module} ended with status {status}.")
+  kibibytes = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+  return {
+    "features_per_second": round(_NUM_FEATURES.value / seconds),
+    "seconds": round(seconds, 2),
+    "peak_memory_mib": round(kibibytes / 1024, 1),
+  }
+
+
+def main():
+  files.check_output(_OUTPUT.value)
+  runs = {}
+  with tempfile.TemporaryDirectory(dir=_FOLDER.value) as name:
+    folder = pathlib.Path(name)
+    _write_features(folder / "features.npy", _NUM_FEATURES.value)
+    codec, coded = f"--codec={_CODEC.value}", f"{folder / 'coded.tsf'}"
+    for packing in ("shared", "separate"):
+      runs[packing] = {
+        "encode": _run(
+          "tsenh.encode",
+          codec,
+          f"--packing={packing}",
+          f"--input={folder / 'features.npy'}",
+          f"--output={coded}",
+        ),
+        "file_bytes": os.path.getsize(coded),
+        "decode": _run(
+          "tsenh.decode",
+          codec,
+          f"--input={coded}",
+          f"--output={folder / 'decoded.npy'}",
+        ),
+      }
+  result = {
+    "format": results.FORMAT,
+    "benchmark": "encode and decode commands, whole processes",
+    "codec": _CODEC.value,
+    "num_features": _NUM_FEATURES.value,
+    **runs,
+    "cores": os.cpu_count(),
+    "date": provenance.now(),
+    "versions": provenance.versions(),
+    **provenance.source(),
+  }
+  results.write(_OUTPUT.value, result)
+  for packing, run in runs.items():
+    for command in ("encode", "decode"):
+      print(
+        f"{packing} {command}: {run[command]['features_per_second']:,}"
+        f" features/s, {run[command]['peak_memory_mib']} MiB"
+      )
+
+
+if __name__ == "__main__":
+  cli.run(main)

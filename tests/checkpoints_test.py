@@ -1,0 +1,101 @@
+import json
+
+import numpy as np
+import pytest
+
+from tsenh import checkpoints, entropy
+from tsenh.codec import GDN_FORMS, Codec
+from tsenh.errors import Error
+
+
+def saved(folder, gdn="classic"):
+  """A finished run of a codec whose every variable was changed."""
+  codec = Codec(6, 4, 5, clip=7, gdn=gdn, seed=1)
+  rng = np.random.default_rng(0)
+  for variable in codec.named_variables().values():
+    variable.assign_add(rng.uniform(0.01, 0.1, variable.shape))
+  codes = codec.encode(rng.normal(size=[100, 6]).astype(np.float32) * 30)
+  coder = entropy.EntropyCoder(*entropy.fit_tables(codes))
+  config = {**codec.architecture(), "epochs": 1, "lambda": 0.5}
+  checkpoints.start(folder, config)
+  checkpoints.finish(folder, codec, coder, config)
+  return codec, coder
+
+
+@pytest.mark.parametrize("gdn", list(GDN_FORMS))
+def test_every_weight_survives_gdn_too(tmp_path, gdn):
+  codec, coder = saved(tmp_path, gdn)
+  loaded, loaded_coder = checkpoints.load(str(tmp_path))
+  assert loaded.digest() == codec.digest()
+  assert loaded_coder.digest() == coder.digest()
+  x = np.random.default_rng(1).normal(size=[9, 6]).astype(np.float32)
+  np.testing.assert_array_equal(loaded.encoder(x), codec.encoder(x))
+  y = np.float32(codec.encode(x))
+  np.testing.assert_array_equal(loaded.decoder(y), codec.decoder(y))
+  assert len(codec.named_variables()) == 12
+
+
+def test_an_unfinished_run_is_no_codec(tmp_path):
+  checkpoints.start(tmp_path, {"epochs": 40, "epochs_done": 7})
+  with pytest.raises(Error, match=r"unfinished \(7 of 40 epochs\)"):
+    checkpoints.load(str(tmp_path))
+
+
+def test_an_overwritten_run_is_no_codec_until_it_is_finished(tmp_path):
+  saved(tmp_path)
+  checkpoints.write_state(tmp_path, {"x": np.zeros(3)})
+  checkpoints.start(tmp_path, {"epochs": 40})
+  assert checkpoints.read_state(tmp_path) is None
+  with pytest.raises(Error, match="unfinished"):
+    checkpoints.load(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["weights.npz", "tables.npz"])
+def test_foreign_cut_and_missing_files_are_refused(tmp_path, name):
+  saved(tmp_path)
+  path = tmp_path / name
+  good = path.read_bytes()
+  path.write_bytes(good[:-30])
+  with pytest.raises(Error, match=f"{name}: missing or damaged"):
+    checkpoints.load(str(tmp_path))
+  path.unlink()
+  with pytest.raises(Error, match=f"{name}: missing or damaged"):
+    checkpoints.load(str(tmp_path))
+  with np.load(__import__("io").BytesIO(good)) as archive:
+    arrays = dict(archive)
+  key = next(iter(arrays))
+  np.savez(path, **{**arrays, key: arrays[key] + np.ones(1, arrays[key].dtype)})
+  with pytest.raises(Error, match=f"{name}: not the file that config.json"):
+    checkpoints.load(str(tmp_path))
+  np.savez(path, **{key: arrays[key]})
+  with pytest.raises(Error, match=name):
+    checkpoints.load(str(tmp_path))
+
+
+def test_a_configuration_that_is_none_is_refused(tmp_path):
+  for text in ("{", "[]", "{}", '"finished"'):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(Error, match="not the configuration of a run"):
+      checkpoints.read_config(tmp_path)
+
+
+def test_the_shipped_codecs_are_the_papers_recipe():
+  shipped = checkpoints.shipped()
+  assert list(shipped) == ["pro-1e-4", "pro-1e-5", "pro-1e-6", "pro-1e-7"]
+  for name, folder in shipped.items():
+    config = json.loads((folder / "config.json").read_text())
+    assert config["lambda"] == float(name[4:])
+    recipe = {
+      "epochs": 40,
+      "batch_size": 32,
+      "learning_rate": 1e-4,
+      "clip": 20.0,
+      "gdn": "classic",
+      "distortion": "mean",
+      "features": "faces",
+      "seed": 0,
+      "status": "finished",
+      "git_dirty": False,
+    }
+    assert {key: config[key] for key in recipe} == recipe
+    checkpoints.load(name)

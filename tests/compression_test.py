@@ -1,0 +1,143 @@
+import io
+
+import numpy as np
+import pytest
+
+from tsenh import bitstream, compression
+from tsenh.errors import Error
+from tsenh.features import FeatureStream
+
+
+def stream(features, block_size):
+  starts = range(0, len(features), block_size)
+  blocks = (features[start : start + block_size] for start in starts)
+  return FeatureStream(*features.shape, blocks)
+
+
+def encode(compressor, features, packing="shared", block_size=64):
+  file = io.BytesIO()
+  compression.encode(
+    compressor, stream(features, block_size), file, packing, block_size
+  )
+  return file
+
+
+def decode(compressor, file, *bounds):
+  file.seek(0)
+  header = compression.read_header(compressor, file)
+  return np.concatenate(
+    list(compression.decode(compressor, file, header, *bounds))
+  )
+
+
+@pytest.fixture(scope="module")
+def sq():
+  return compression.load("sq:40")
+
+
+@pytest.mark.parametrize("packing", bitstream.PACKINGS)
+def test_a_file_decodes_to_what_the_codec_makes_of_its_codes(
+  pro, sq, lfw, packing
+):
+  for compressor in (pro, sq):
+    features = lfw.features[:300]
+    transform = compressor.transform
+    expected = np.concatenate(
+      [
+        transform.decode(transform.encode(features[i : i + 64]))
+        for i in range(0, 300, 64)
+      ]
+    )
+    file = encode(compressor, features, packing)
+    np.testing.assert_array_equal(decode(compressor, file), expected)
+
+
+@pytest.mark.parametrize("packing", bitstream.PACKINGS)
+@pytest.mark.parametrize(
+  "bounds", [(0, 1), (299, 1), (63, 2), (64, 64), (10, 200), (17, None)]
+)
+def test_a_range_is_a_slice_of_the_whole(sq, lfw, packing, bounds):
+  file = encode(sq, lfw.features[:300], packing)
+  start, count = bounds
+  end = None if count is None else start + count
+  np.testing.assert_array_equal(
+    decode(sq, file, *bounds), decode(sq, file)[start:end]
+  )
+
+
+@pytest.mark.parametrize("bounds", [(300, 1), (0, 301), (300, None), (-1, 2)])
+def test_a_range_outside_of_the_file_is_refused(sq, lfw, bounds):
+  file = encode(sq, lfw.features[:300])
+  with pytest.raises(Error, match="holds features 0 to 299"):
+    decode(sq, file, *bounds)
+
+
+@pytest.mark.parametrize("name", ["pro-1e-4", "pro-1e-7", "sq:50", "sq:4"])
+def test_the_whole_file_keeps_to_its_budget(lfw, name):
+  compressor = compression.load(name)
+  file = encode(compressor, lfw.features, "shared", 1024)
+  file.seek(0)
+  header = compression.read_header(compressor, file)
+  codes = np.concatenate(
+    list(compression.decode_codes(compressor, file, header))
+  )
+  entropy_bytes = compressor.coder.bits(codes).sum() / 8
+  budget = 1.005 * entropy_bytes + 40 * header.num_blocks
+  assert len(file.getvalue()) <= budget
+
+
+def test_another_codec_is_refused(pro, sq, lfw):
+  file = encode(pro, lfw.features[:3])
+  with pytest.raises(Error, match="written with another codec than sq:40"):
+    decode(sq, file)
+
+
+def test_features_of_another_dimension_are_refused(pro, lfw):
+  with pytest.raises(Error, match="64 dimensions, but pro-1e-6 is for 128"):
+    encode(pro, lfw.features[:3, :64])
+
+
+@pytest.mark.parametrize(
+  "name", ["sq:", "sq:64", "sq:4.5", "sq:-1", "nothing", "."]
+)
+def test_unknown_codecs_are_refused(name):
+  with pytest.raises(Error, match=r"expected sq:QP|neither a run folder"):
+    compression.load(name)
+
+
+def test_values_far_outside_of_the_training_set_survive_sq(sq):
+  features = np.zeros([3, 128], np.float32)
+  features[1, 5], features[2, 9] = 1e6, -1e6
+  decoded = decode(sq, encode(sq, features))
+  np.testing.assert_allclose(decoded, features, atol=sq.transform.q_step * 1.01)
+
+
+def test_blocks_are_read_only_a_few_ahead_of_the_writer(sq, lfw):
+  taken = []
+
+  def blocks():
+    for i in range(50):
+      taken.append(i)
+      yield lfw.features[:1]
+
+  class Slow(io.BytesIO):
+    ahead = 0
+
+    def write(self, data):
+      Slow.ahead = max(Slow.ahead, len(taken) - written[0])
+      return super().write(data)
+
+  written = [0]
+
+  def progress(count):
+    written[0] += count
+
+  compression.encode(
+    sq, FeatureStream(50, 128, blocks()), Slow(), "shared", 1, progress
+  )
+  assert Slow.ahead <= 8
+
+
+def test_the_order_of_blocks_does_not_depend_on_threads(sq, lfw):
+  files = [encode(sq, lfw.features[:999], block_size=7) for _ in range(3)]
+  assert len({file.getvalue() for file in files}) == 1

@@ -1,0 +1,380 @@
+"""Every entry point for real, in a process of its own, on real features."""
+
+import io
+import json
+import pathlib
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from tsenh import features
+
+MODULES = ["train_codec", "encode", "decode", "evaluate"]
+
+
+def fails(process, *parts):
+  """One sentence on standard error, and nothing that looks like a crash."""
+  text = process.stderr.decode()
+  assert process.returncode == 1, text
+  assert "Traceback" not in text
+  for part in parts:
+    assert part in text, text
+  return text
+
+
+@pytest.fixture(scope="module")
+def encoded(run, tmp_path_factory):
+  folder = tmp_path_factory.mktemp("encoded")
+  run(
+    *("tsenh.encode", "--codec=pro-1e-6", "--input=lfw", "--output=lfw.tsf"),
+    cwd=folder,
+  )
+  return folder / "lfw.tsf"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_help_teaches(run, module, tmp_path):
+  process = run(f"tsenh.{module}", "--help", cwd=tmp_path, check=False)
+  text = process.stdout.decode()
+  assert f"python -m tsenh.{module} --" in text
+  assert "--codec" in text or "--lambda" in text
+
+
+def test_training_leaves_a_complete_run_folder(trained):
+  config = json.loads((trained / "config.json").read_text())
+  assert config["status"] == "finished"
+  assert (config["lambda"], config["epochs"], config["steps"]) == (1e-5, 3, 60)
+  assert config["parameters"] == {"encoder": 49536, "decoder": 49536}
+  assert config["wall_time_seconds"] > 0
+  for key in ("git_commit", "git_dirty", "training_set_digest", "thread_mode"):
+    assert key in config
+  assert list((trained / "tensorboard").glob("events.*"))
+  files = {path.name for path in trained.iterdir() if path.is_file()}
+  assert files == {
+    *("config.json", "weights.npz", "tables.npz", "training_state.npz")
+  }
+
+
+def test_tensorboard_reads_the_scalars(trained):
+  from tensorboard.backend.event_processing import event_accumulator
+
+  events = event_accumulator.EventAccumulator(str(trained / "tensorboard"))
+  events.Reload()
+  assert set(events.Tags()["tensors"]) == {"loss", "distortion", "rate"}
+  assert [e.step for e in events.Tensors("loss")] == [20, 40, 60]
+
+
+def train(small_faces, output, *flags):
+  return [
+    *(sys.executable, "-m", "tsenh.train_codec", "--lambda=1e-5"),
+    *(f"--features={small_faces}", f"--output={output}", *flags),
+  ]
+
+
+def test_a_killed_run_resumes_to_the_same_bits(run, small_faces, tmp_path):
+  flags = ["--lambda=1e-5", "--epochs=150", f"--features={small_faces}"]
+  run("tsenh.train_codec", *flags, "--output=whole", cwd=tmp_path)
+  command = [sys.executable, "-m", "tsenh.train_codec", *flags]
+  process = subprocess.Popen(
+    [*command, "--output=killed"],
+    cwd=tmp_path,
+    env={"PYTHONPATH": str(ROOT)},
+    stderr=subprocess.DEVNULL,
+  )
+  state = tmp_path / "killed" / "training_state.npz"
+  while not state.exists() and process.poll() is None:
+    time.sleep(0.01)
+  process.send_signal(signal.SIGKILL)
+  assert process.wait() == -signal.SIGKILL
+  resume = ("--resume", "--output=killed")
+  text = fails(
+    run("tsenh.train_codec", *flags, resume[1], cwd=tmp_path, check=False),
+    "holds an unfinished run; --resume continues it",
+  )
+  assert len(text.splitlines()) == 1
+  fails(
+    run(
+      *("tsenh.train_codec", *flags, *resume, "--seed=1"),
+      cwd=tmp_path,
+      check=False,
+    ),
+    "the run has seed 0, but now it is 1",
+  )
+  fails(
+    run(
+      *("tsenh.encode", "--codec=killed", "--input=lfw", "--output=x.tsf"),
+      cwd=tmp_path,
+      check=False,
+    ),
+    "killed: the run is unfinished",
+  )
+  run("tsenh.train_codec", *flags, *resume, cwd=tmp_path)
+  for name in ("weights.npz", "tables.npz", "training_state.npz"):
+    whole, killed = (tmp_path / run / name for run in ("whole", "killed"))
+    assert whole.read_bytes() == killed.read_bytes(), name
+  # A finished run is left alone, with --resume and without.
+  before = (tmp_path / "killed" / "config.json").read_bytes()
+  run("tsenh.train_codec", *flags, *resume, cwd=tmp_path)
+  fails(
+    run("tsenh.train_codec", *flags, resume[1], cwd=tmp_path, check=False),
+    "holds a finished run; --overwrite replaces it",
+  )
+  assert (tmp_path / "killed" / "config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+  ("module", "flags", "message"),
+  [
+    ("train_codec", ["--lambda=-1"], "--lambda=-1.0: expected a finite number"),
+    ("train_codec", ["--lambda=nan"], "--lambda=nan: expected a finite number"),
+    ("train_codec", ["--epochs=0"], "--epochs=0"),
+    ("train_codec", ["--batch_size=0"], "--batch_size=0"),
+    ("train_codec", ["--learning_rate=0"], "--learning_rate=0"),
+    ("train_codec", ["--clip=0"], "--clip=0"),
+    ("train_codec", ["--seed=-1"], "--seed=-1"),
+    ("train_codec", ["--gdn=new"], "--gdn=new"),
+    ("train_codec", ["--features=no.npz"], "no.npz: no such file"),
+    ("train_codec", ["--lambd=1"], "Did you mean: lambda"),
+    ("train_codec", ["1e-6"], "unexpected argument '1e-6'"),
+    ("encode", [], "--codec"),
+    ("encode", ["--codec=x", "--input=lfw", "--output=o"], "x: neither a run"),
+    (
+      "encode",
+      ["--codec=sq:40", "--input=lfw", "--output=no/o.tsf"],
+      "no/o.tsf: the folder",
+    ),
+    (
+      "encode",
+      ["--codec=sq:40", "--input=lfw", "--output=."],
+      ".: not a regular file",
+    ),
+    (
+      "decode",
+      ["--codec=sq:40", "--input=no.tsf", "--output=o.npz"],
+      "no.tsf: No such file",
+    ),
+    (
+      "decode",
+      ["--codec=sq:40", "--input=no.tsf", "--output=o.txt"],
+      "expected .npz, .npy or -",
+    ),
+    (
+      "evaluate",
+      ["--codec=none", "--features=faces", "--output=o.json"],
+      "faces: has no pairs",
+    ),
+    (
+      "evaluate",
+      ["--codec=external", "--output=o.json"],
+      "needs --decoded and --bits_per_feature",
+    ),
+    (
+      "evaluate",
+      ["--codec=external", "--output=o.json", "--bits_per_feature=-3"],
+      "--bits_per_feature=-3",
+    ),
+  ],
+)
+def test_bad_input_ends_in_one_sentence(run, tmp_path, module, flags, message):
+  process = run(f"tsenh.{module}", *flags, cwd=tmp_path, check=False)
+  fails(process, message)
+  assert not list(tmp_path.iterdir())
+
+
+def test_encoding_and_decoding_by_file_and_by_pipe_agree(
+  run, encoded, tmp_path
+):
+  run(
+    *("tsenh.decode", "--codec=pro-1e-6", f"--input={encoded}"),
+    "--output=decoded.npz",
+    cwd=tmp_path,
+  )
+  decoded = features.load(str(tmp_path / "decoded.npz")).features
+  original = features.load("lfw").features
+  assert decoded.shape == original.shape
+  error = np.square(decoded - original).mean()
+  assert error < 0.05 * np.square(original).mean()
+
+  stream = io.BytesIO()
+  np.save(stream, original)
+  piped = run(
+    *("tsenh.encode", "--codec=pro-1e-6", "--input=-", "--output=-"),
+    cwd=tmp_path,
+    stdin=stream.getvalue(),
+  )
+  assert piped.stdout == encoded.read_bytes()
+  back = run(
+    *("tsenh.decode", "--codec=pro-1e-6", "--input=-", "--output=-"),
+    cwd=tmp_path,
+    stdin=piped.stdout,
+  )
+  np.testing.assert_array_equal(np.load(io.BytesIO(back.stdout)), decoded)
+  run(
+    *("tsenh.decode", "--codec=pro-1e-6", f"--input={encoded}"),
+    *("--output=part.npy", "--start=1020", "--count=10"),
+    cwd=tmp_path,
+  )
+  np.testing.assert_array_equal(
+    np.load(tmp_path / "part.npy"), decoded[1020:1030]
+  )
+
+
+def test_a_damaged_file_leaves_nothing_behind(run, encoded, tmp_path):
+  data = bytearray(encoded.read_bytes())
+  data[-5000] ^= 1
+  damaged = tmp_path / "damaged.tsf"
+  damaged.write_bytes(data)
+  common = ("tsenh.decode", "--codec=pro-1e-6")
+  for name, content in (
+    ("damaged.tsf", bytes(data)),
+    ("cut.tsf", encoded.read_bytes()[:-1]),
+    ("long.tsf", encoded.read_bytes() + b"x"),
+    ("foreign.tsf", b"hello"),
+  ):
+    (tmp_path / name).write_bytes(content)
+    process = run(
+      *(*common, f"--input={name}", "--output=out.npz"),
+      cwd=tmp_path,
+      check=False,
+    )
+    fails(process, f"error: {name}: ")
+    (tmp_path / name).unlink()
+    assert not list(tmp_path.iterdir())
+  process = run(
+    *(*common, "--input=-", "--output=-"),
+    cwd=tmp_path,
+    stdin=bytes(data),
+    check=False,
+  )
+  fails(process, "error: <stdin>: block 7 is damaged")
+  # Only verified blocks were passed on.
+  header_and_blocks = len(process.stdout) - 128
+  assert header_and_blocks == 7 * 1024 * 128 * 4
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path):
+  def limit():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+
+  (tmp_path / "lfw.tsf").write_text("what was here before")
+  process = subprocess.run(
+    [
+      *(sys.executable, "-m", "tsenh.encode", "--codec=pro-1e-6"),
+      *("--input=lfw", "--output=lfw.tsf"),
+    ],
+    cwd=tmp_path,
+    env={"PYTHONPATH": str(ROOT)},
+    preexec_fn=limit,
+    capture_output=True,
+    check=False,
+  )
+  fails(process, "lfw.tsf: the disk is full")
+  assert [path.name for path in tmp_path.iterdir()] == ["lfw.tsf"]
+  assert (tmp_path / "lfw.tsf").read_text() == "what was here before"
+
+
+@pytest.mark.skipif(
+  not pathlib.Path("/dev/full").exists(), reason="no /dev/full here"
+)
+def test_a_full_disk_behind_a_pipe_is_an_error(encoded, tmp_path):
+  with open("/dev/full", "wb") as full:
+    process = subprocess.run(
+      [
+        *(sys.executable, "-m", "tsenh.decode", "--codec=pro-1e-6"),
+        *(f"--input={encoded}", "--output=-"),
+      ],
+      cwd=tmp_path,
+      env={"PYTHONPATH": str(ROOT)},
+      stdout=full,
+      stderr=subprocess.PIPE,
+      check=False,
+    )
+  fails(process, "the disk is full")
+
+
+def test_evaluation_writes_every_documented_key(run, encoded, tmp_path):
+  run(
+    *("tsenh.evaluate", "--codec=pro-1e-6", "--output=shared.json"),
+    cwd=tmp_path,
+  )
+  run(
+    *("tsenh.evaluate", "--codec=pro-1e-6", "--output=separate.json"),
+    "--packing=separate",
+    cwd=tmp_path,
+  )
+  shared, separate = (
+    json.loads((tmp_path / f"{name}.json").read_text())
+    for name in ("shared", "separate")
+  )
+  readme = (ROOT / "README.md").read_text()
+  for key in shared:
+    assert f"`{key}`" in readme or key.startswith(("facenet_", "tar_at_far"))
+  assert shared["file_bytes"] == encoded.stat().st_size
+  assert shared["bits_per_feature"] == 8 * (shared["file_bytes"] - 48) / 7701
+  assert shared["bits_per_dimension"] == shared["bits_per_feature"] / 128
+  assert separate["packing"] == "separate"
+  entropy = shared["entropy_bits_per_feature"]
+  assert separate["entropy_bits_per_feature"] == entropy
+  assert entropy < shared["payload_bits_per_feature"] < entropy * 1.005
+  assert separate["payload_bits_per_feature"] < entropy + 4
+  assert separate["bits_per_feature"] > separate["payload_bits_per_feature"] + 8
+  for key in ("correct_pairs", "auc", "mse"):
+    assert shared[key] == separate[key]
+
+
+def test_somebody_elses_features_are_evaluated_alike(run, encoded, tmp_path):
+  run(
+    *("tsenh.decode", "--codec=pro-1e-6", f"--input={encoded}"),
+    "--output=mine.npz",
+    cwd=tmp_path,
+  )
+  external = (
+    *("tsenh.evaluate", "--codec=external", "--decoded=mine.npz"),
+    *("--bits_per_feature=200", "--output=mine.json"),
+  )
+  run(*external, "--method=mine", cwd=tmp_path)
+  run(
+    *("tsenh.evaluate", "--codec=pro-1e-6", "--output=ours.json"),
+    cwd=tmp_path,
+  )
+  mine, ours = (
+    json.loads((tmp_path / f"{name}.json").read_text())
+    for name in ("mine", "ours")
+  )
+  assert mine["method"] == "mine"
+  assert mine["bits_per_feature"] == 200
+  for key in ("correct_pairs", "auc", "eer", "mse", "normalized"):
+    assert mine[key] == ours[key]
+  np.savez(tmp_path / "mine.npz", features=np.zeros([7700, 128], np.float32))
+  fails(
+    run(*external, cwd=tmp_path, check=False),
+    "mine.npz: [7700, 128] features, expected [7701, 128]",
+  )
+
+
+def test_the_trained_run_encodes_and_decodes(run, trained, tmp_path):
+  common = (f"--codec={trained}", "--packing=separate")
+  run(
+    *("tsenh.encode", *common, "--input=lfw", "--output=lfw.tsf"),
+    cwd=tmp_path,
+  )
+  run(
+    *("tsenh.decode", common[0], "--input=lfw.tsf", "--output=lfw.npy"),
+    cwd=tmp_path,
+  )
+  assert np.load(tmp_path / "lfw.npy").shape == (7701, 128)
+  fails(
+    run(
+      *("tsenh.decode", "--codec=pro-1e-6", "--input=lfw.tsf"),
+      "--output=x.npy",
+      cwd=tmp_path,
+      check=False,
+    ),
+    "lfw.tsf: written with another codec than pro-1e-6",
+  )
