@@ -19,7 +19,7 @@ from absl import flags
 
 from tsenh import cli, features, files, provenance, results
 
-_OUTPUT = cli.require("output", "The JSON to write.")
+_OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
 _CODEC = flags.DEFINE_string("codec", "pro-1e-6", "The codec.")
 _NUM_FEATURES = flags.DEFINE_integer(
   "num_features", 10_000_000, "Features in the file.", lower_bound=1
@@ -27,6 +27,7 @@ _NUM_FEATURES = flags.DEFINE_integer(
 _FOLDER = flags.DEFINE_string(
   "folder", None, "Where the files go, 12 GB in all. (default: the system's)"
 )
+flags.mark_flag_as_required("output")
 
 
 def _write_features(path: pathlib.Path, count: int) -> None:

@@ -18,8 +18,9 @@ from absl import flags
 from tsenh import cli, features, files, provenance, results, training
 from tsenh.codec import Codec, rate_distortion_loss
 
-_OUTPUT = cli.require("output", "The JSON to write.")
+_OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
 _ROUNDS = flags.DEFINE_integer("rounds", 9, "Rounds.", lower_bound=1)
+flags.mark_flag_as_required("output")
 
 LAMBDA = 1e-6
 BATCH_SIZE = 32

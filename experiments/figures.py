@@ -9,15 +9,19 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+from absl import flags
 from matplotlib import pyplot as plt
 
-from experiments import paper, table
-from tsenh import cli
+from experiments import paper
+from tsenh import cli, results
 
-_RESULTS = cli.require(
-  "results", "Folder of result JSONs, from tsenh.evaluate."
+_RESULTS = flags.DEFINE_string(
+  "results", None, "Folder of result JSONs, from tsenh.evaluate."
 )
-_OUTPUT = cli.require("output", "The pictures to write, without their suffix.")
+_OUTPUT = flags.DEFINE_string(
+  "output", None, "The pictures to write, without their suffix."
+)
+flags.mark_flags_as_required(["results", "output"])
 
 _COLORS = {"PRO": "C3", "SQ": "C0", "PQ": "C2", "OPQ": "C4"}
 _OURS = {"pro": "PRO", "sq:": "SQ"}
@@ -84,7 +88,7 @@ def _errorbar(axes, evaluations, style, **kwargs):
 
 
 def main():
-  figure = draw(table.load(_RESULTS.value))
+  figure = draw(results.read_evaluations(_RESULTS.value))
   for suffix, metadata in (("png", {}), ("pdf", {"CreationDate": None})):
     path = f"{_OUTPUT.value}.{suffix}"
     figure.savefig(path, dpi=150, metadata=metadata)

@@ -21,9 +21,10 @@ from absl import flags
 
 from tsenh import checkpoints, cli, features, files, provenance, results
 
-_OUTPUT = cli.require("output", "The JSON to write.")
+_OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
 _TRIALS = flags.DEFINE_integer("trials", 20, "Kills.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the times.")
+flags.mark_flag_as_required("output")
 
 NUM_FEATURES = 3200
 EPOCHS = 100  # Of 100 steps: a checkpoint is being written much of the time.

@@ -10,20 +10,19 @@ from tsenh.errors import Error
 RESULTS = ROOT / "experiments" / "results"
 
 
-def test_the_readmes_table_is_current():
+def test_the_readmes_numbers_are_current():
   text = (ROOT / "README.md").read_text()
-  rendered = table.render(table.load(str(RESULTS)))
-  assert table.replace_table(text, rendered) == text, "run `make table`"
+  assert table.update(text, str(RESULTS)) == text, "run `make table`"
 
 
 def test_the_table_shows_each_codec_beside_its_counterpart():
-  rendered = table.render(table.load(str(RESULTS)))
+  rendered = table.render(results.read_evaluations(str(RESULTS)))
   for method in paper.COUNTERPARTS:
     assert f"| {method} |" in rendered
 
 
 def test_the_recorded_results_come_from_the_shipped_codecs():
-  for evaluation in table.load(str(RESULTS)):
+  for evaluation in results.read_evaluations(str(RESULTS)):
     if evaluation["method"].startswith("pro-"):
       from tsenh import checkpoints
 
@@ -44,12 +43,12 @@ def test_a_figure_is_drawn_from_results_alone(run, tmp_path):
 
 def test_a_folder_without_results_is_an_error(tmp_path):
   with pytest.raises(Error, match="no evaluations on LFW"):
-    table.load(str(tmp_path))
+    results.read_evaluations(str(tmp_path))
   (tmp_path / "x.json").write_text('{"format": 9, "correct_pairs": 1}')
   with pytest.raises(Error, match="result format 9, expected 1"):
-    table.load(str(tmp_path))
+    results.read_evaluations(str(tmp_path))
   with pytest.raises(Error, match="no markers"):
-    table.replace_table("nothing here", "| |")
+    table.replace_between("nothing here", table.TABLE_MARKERS, "| |")
 
 
 def test_a_result_survives_writing_and_reading(tmp_path: pathlib.Path):

@@ -8,7 +8,7 @@ import zlib
 from typing import BinaryIO, Iterable, Iterator, List, NamedTuple, Tuple
 
 from tsenh.errors import Error
-from tsenh.features import read_fully
+from tsenh.files import read_fully
 
 MAGIC = b"TSF\x1a"
 VERSION = 1

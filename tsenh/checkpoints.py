@@ -93,6 +93,13 @@ def start(folder: pathlib.Path, config: Dict[str, Any]) -> None:
   write_config(folder, {**config, "status": TRAINING})
 
 
+def remove_leftovers(folder: pathlib.Path) -> None:
+  """Removes what a run that was killed while writing left half-written."""
+  for name in (_CONFIG, _WEIGHTS, _TABLES, _STATE):
+    for path in folder.glob(f".{name}.*.tmp"):
+      path.unlink()
+
+
 def write_state(folder: pathlib.Path, state: Dict[str, np.ndarray]) -> None:
   """Replaces what `--resume` continues from."""
   _write_arrays(folder / _STATE, state)

@@ -6,7 +6,7 @@ import sys
 from typing import Callable, NoReturn
 
 import tqdm
-from absl import app, flags
+from absl import app
 
 from tsenh.errors import Error
 
@@ -27,9 +27,7 @@ def run(main: Callable[[], None]) -> NoReturn:
     except Error as error:
       fail(error)
     except BrokenPipeError:
-      # The reader left; say nothing, as other tools do.
-      os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-      sys.exit(1)
+      fail()  # The reader left; say nothing, as other tools do.
     except OSError as error:
       if error.errno == errno.ENOSPC:
         fail("the disk is full.")
@@ -40,9 +38,15 @@ def run(main: Callable[[], None]) -> NoReturn:
   app.run(checked)
 
 
-def fail(message: object) -> NoReturn:
+def fail(message: object = None) -> NoReturn:
   """Ends the process with one sentence on standard error and exit code 1."""
-  print(f"error: {message}", file=sys.stderr)
+  try:
+    sys.stdout.flush()
+  except OSError:
+    # Nothing can be written there any more; keep Python from trying at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+  if message is not None:
+    print(f"error: {message}", file=sys.stderr)
   sys.exit(1)
 
 
@@ -56,8 +60,3 @@ def progress(total: int, unit: str, description: str = "") -> tqdm.tqdm:
     dynamic_ncols=True,
     mininterval=0.5 if sys.stderr.isatty() else 10,
   )
-
-
-def require(name: str, help_text: str, **kwargs) -> flags.FlagHolder:
-  """A string flag that must be given."""
-  return flags.DEFINE_string(name, None, help_text, required=True, **kwargs)

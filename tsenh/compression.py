@@ -8,6 +8,7 @@ import collections
 import concurrent.futures
 import contextlib
 import dataclasses
+import functools
 import os
 import re
 from typing import (
@@ -16,6 +17,7 @@ from typing import (
   Iterable,
   Iterator,
   Optional,
+  Tuple,
   TypeVar,
   Union,
 )
@@ -54,6 +56,13 @@ class Compressor:
   transform: Union[Codec, ScalarQuantizer]
   coder: entropy.EntropyCoder
 
+  @functools.cached_property
+  def digests(self) -> Tuple[bytes, bytes]:
+    """The first 8 bytes of the codec's and of the tables' SHA-256."""
+    return tuple(
+      bytes.fromhex(part.digest())[:8] for part in (self.transform, self.coder)
+    )
+
   def header(self, num_features, packing, block_size) -> bitstream.Header:
     """The header of a file that this compressor writes."""
     return bitstream.Header(
@@ -62,8 +71,7 @@ class Compressor:
       self.transform.code_dim,
       block_size,
       num_features,
-      bytes.fromhex(self.transform.digest())[:8],
-      bytes.fromhex(self.coder.digest())[:8],
+      *self.digests,
     )
 
 
@@ -238,16 +246,24 @@ def _decode(compressor, file, header, start, count, finish):
 def _in_parallel(
   function: Callable[[_In], _Out], items: Iterable[_In]
 ) -> Iterator[_Out]:
-  """Like `map`, on a few threads and a few items ahead, results in order."""
+  """Like `map`, on a few threads and a few items ahead, results in order.
+
+  Where `items` fails, the results of what it gave before come first.
+  """
+  items, failure = iter(items), None
   pending = collections.deque()
   with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
-    try:
-      for item in items:
-        pending.append(pool.submit(function, item))
-        if len(pending) > _WORKERS:
-          yield pending.popleft().result()
-      while pending:
+    while True:
+      try:
+        pending.append(pool.submit(function, next(items)))
+      except StopIteration:
+        break
+      except Error as error:
+        failure = error
+        break
+      if len(pending) > _WORKERS:
         yield pending.popleft().result()
-    finally:
-      for future in pending:
-        future.cancel()
+    while pending:
+      yield pending.popleft().result()
+  if failure:
+    raise failure

@@ -18,12 +18,12 @@ from absl import flags
 from tsenh import cli, compression, files
 from tsenh.errors import Error
 
-_CODEC = cli.require(
-  "codec", f"What the file was encoded with: {compression.CODEC_HELP}."
+_CODEC = flags.DEFINE_string(
+  "codec", None, f"What the file was encoded with: {compression.CODEC_HELP}."
 )
-_INPUT = cli.require("input", "The .tsf file to read, or -.")
-_OUTPUT = cli.require(
-  "output", "The .npz or .npy file to write, or - for a .npy stream."
+_INPUT = flags.DEFINE_string("input", None, "The .tsf file to read, or -.")
+_OUTPUT = flags.DEFINE_string(
+  "output", None, "The .npz or .npy file to write, or - for a .npy stream."
 )
 _START = flags.DEFINE_integer(
   "start", 0, "The first feature to decode.", lower_bound=0
@@ -31,6 +31,7 @@ _START = flags.DEFINE_integer(
 _COUNT = flags.DEFINE_integer(
   "count", None, "How many features. (default: all from --start)", lower_bound=1
 )
+flags.mark_flags_as_required(["codec", "input", "output"])
 
 
 @contextlib.contextmanager

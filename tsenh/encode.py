@@ -12,13 +12,16 @@ from absl import flags
 
 from tsenh import bitstream, cli, compression, features, files
 
-_CODEC = cli.require("codec", f"What to encode with: {compression.CODEC_HELP}.")
-_INPUT = cli.require(
+_CODEC = flags.DEFINE_string(
+  "codec", None, f"What to encode with: {compression.CODEC_HELP}."
+)
+_INPUT = flags.DEFINE_string(
   "input",
+  None,
   "Features: a .npz or .npy file, a shipped name"
   f" ({', '.join(features.SHIPPED)}), or - for a .npy stream.",
 )
-_OUTPUT = cli.require("output", "The .tsf file to write, or -.")
+_OUTPUT = flags.DEFINE_string("output", None, "The .tsf file to write, or -.")
 _PACKING = flags.DEFINE_enum(
   "packing",
   "shared",
@@ -33,6 +36,7 @@ _BLOCK_SIZE = flags.DEFINE_integer(
   lower_bound=1,
   upper_bound=bitstream.MAX_BLOCK_SIZE,
 )
+flags.mark_flags_as_required(["codec", "input", "output"])
 
 
 def main():

@@ -34,8 +34,9 @@ from tsenh import (
 )
 from tsenh.errors import Error
 
-_CODEC = cli.require(
+_CODEC = flags.DEFINE_string(
   "codec",
+  None,
   f"What to evaluate: {compression.CODEC_HELP}; none; or external.",
 )
 _FEATURES = flags.DEFINE_string(
@@ -43,7 +44,9 @@ _FEATURES = flags.DEFINE_string(
   "lfw",
   "Feature set with pairs: a .npz file, lfw or faces-validation.",
 )
-_OUTPUT = cli.require("output", "The result file (.json) to write.")
+_OUTPUT = flags.DEFINE_string(
+  "output", None, "The result file (.json) to write."
+)
 _PACKING = flags.DEFINE_enum(
   "packing", "shared", bitstream.PACKINGS, "See tsenh.encode."
 )
@@ -62,6 +65,7 @@ _BITS_PER_FEATURE = flags.DEFINE_float(
 _METHOD = flags.DEFINE_string(
   "method", None, "Name in tables and plots. (default: the codec's)"
 )
+flags.mark_flags_as_required(["codec", "output"])
 
 
 def _measure_codec(

@@ -170,7 +170,7 @@ def _readable(source) -> Iterator[None]:
 def _check_features(array: np.ndarray, source: str) -> np.ndarray:
   """The features as float32 [n, dim], or an Error."""
   _check_kind(array.dtype, array.shape, source)
-  if len(array) == 0:
+  if array.size == 0:
     raise Error(f"{source}: array 'features' is empty.")
   for start in range(0, len(array), _CHECKED_ROWS):
     check_values(array[start : start + _CHECKED_ROWS], source, start)
@@ -185,7 +185,7 @@ def _check_kind(dtype: np.dtype, shape: tuple, source: str) -> None:
       f"{source}: array 'features' is {dtype}, expected float32 or float16; "
       "convert it with .astype('float32')."
     )
-  if len(shape) != 2 or shape[1] == 0:
+  if len(shape) != 2:
     raise Error(
       f"{source}: array 'features' has shape {list(shape)}, expected [n, dim]."
     )
@@ -363,7 +363,7 @@ def _npy_stream(file: BinaryIO, source: str, block_size: int) -> FeatureStream:
     shape, fortran_order, dtype = read_header(file)
   _check_kind(dtype, shape, source)
   count, dim = shape
-  if count == 0:
+  if count < 1 or dim < 1:
     raise Error(f"{source}: array 'features' is empty.")
   if fortran_order and dim > 1:
     raise Error(
@@ -375,7 +375,7 @@ def _npy_stream(file: BinaryIO, source: str, block_size: int) -> FeatureStream:
     for start in range(0, count, block_size):
       rows = min(block_size, count - start)
       with _readable(source):
-        data = read_fully(file, rows * dim * dtype.itemsize)
+        data = files.read_fully(file, rows * dim * dtype.itemsize)
       if len(data) < rows * dim * dtype.itemsize:
         row = start + len(data) // (dim * dtype.itemsize)
         raise Error(
@@ -390,15 +390,3 @@ def _npy_stream(file: BinaryIO, source: str, block_size: int) -> FeatureStream:
       raise Error(f"{source}: bytes follow the {count} features.")
 
   return FeatureStream(count, dim, blocks())
-
-
-def read_fully(file: BinaryIO, size: int) -> bytes:
-  """Reads `size` bytes, or what there is: a pipe may give less at a time."""
-  parts = []
-  while size > 0:
-    part = file.read(size)
-    if not part:
-      break
-    parts.append(part)
-    size -= len(part)
-  return b"".join(parts)

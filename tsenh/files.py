@@ -90,3 +90,15 @@ def replacing(path: str) -> Iterator[BinaryIO]:
   finally:
     if temporary is not None:
       os.unlink(temporary)
+
+
+def read_fully(file: BinaryIO, size: int) -> bytes:
+  """Reads `size` bytes, or what there is: a pipe may give less at a time."""
+  parts = []
+  while size > 0:
+    part = file.read(size)
+    if not part:
+      break
+    parts.append(part)
+    size -= len(part)
+  return b"".join(parts)

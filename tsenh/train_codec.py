@@ -231,6 +231,7 @@ def main():
     _LEARNING_RATE.value,
     _SEED.value,
   )
+  checkpoints.remove_leftovers(folder)
   state = checkpoints.read_state(folder)
   if state is not None:
     trainer.restore(state)
