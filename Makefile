@@ -52,6 +52,7 @@ checkpoints: $(INSTALLED) ## Retrain the shipped codecs (about 8 min)
 	done
 
 results: $(INSTALLED) ## Evaluate the shipped codecs, SQ and no codec on LFW
+	@mkdir -p $(RESULTS)
 	for c in none pro-1e-4 pro-1e-5 pro-1e-6 pro-1e-7 sq:50 sq:45 sq:40 sq:30; \
 	do \
 	  $(PY) -m tsenh.evaluate --codec=$$c \
@@ -64,12 +65,14 @@ table: $(INSTALLED) ## Rewrite README's table and figure from the results
 	  --output=$(RESULTS)/rate_accuracy
 
 benchmark: $(INSTALLED) ## Time training and coding (about 10 min)
+	@mkdir -p $(RESULTS)
 	$(PY) -m experiments.benchmark_training \
 	  --output=$(RESULTS)/benchmark_training.json
 	$(PY) -m experiments.benchmark_coding \
 	  --output=$(RESULTS)/benchmark_coding.json
 
 kill-test: $(INSTALLED) ## Kill a training run 20 times and compare (about 5 min)
+	@mkdir -p $(RESULTS)
 	$(PY) -m experiments.kill_and_resume --output=$(RESULTS)/kill_and_resume.json
 
 clean: ## Remove what the targets above made

@@ -3,24 +3,22 @@
 import platform
 import sys
 
-PYTHON = ">=3.9,<3.12"
 SYSTEMS = (("Linux", "x86_64"), ("Darwin", "x86_64"))
 
 
 def check_platform():
   """Ends in one sentence where tensorflow-compression has no wheel."""
   system = (platform.system(), platform.machine())
-  if (
-    system not in SYSTEMS
-    or platform.python_implementation() != "CPython"
-    or not (3, 9) <= sys.version_info[:2] <= (3, 11)
-  ):
-    sys.exit(
-      "tsenh needs CPython 3.9 to 3.11 on Linux or macOS with an x86-64"
-      " processor, because tensorflow-compression 2.14.1 has wheels for these"
-      f" alone; this is {platform.python_implementation()}"
-      f" {platform.python_version()} on {system[0]} {system[1]}."
-    )
+  implementation = platform.python_implementation()
+  good_python = (3, 9) <= sys.version_info[:2] <= (3, 11)
+  if system in SYSTEMS and implementation == "CPython" and good_python:
+    return
+  sys.exit(
+    "tsenh needs CPython 3.9 to 3.11 on Linux or macOS with an x86-64"
+    " processor, because tensorflow-compression 2.14.1 has wheels for these"
+    f" alone; this is {implementation} {platform.python_version()} on"
+    f" {' '.join(system)}."
+  )
 
 
 check_platform()
@@ -43,7 +41,7 @@ setuptools.setup(
   long_description=(HERE / "README.md").read_text(encoding="utf-8"),
   long_description_content_type="text/markdown",
   license="Apache-2.0",
-  python_requires=PYTHON,
+  python_requires=">=3.9,<3.12",
   packages=["tsenh", "tsenh.data", "tsenh.trained"],
   # The trained codecs lie at the top, for all to see, and inside the package
   # once it is installed.

@@ -92,7 +92,7 @@ def main():
     "versions": provenance.versions(),
     **provenance.source(),
   }
-  results.write(_OUTPUT.value, result)
+  files.write_json(_OUTPUT.value, result)
   for packing, run in runs.items():
     for command in ("encode", "decode"):
       print(

@@ -61,7 +61,7 @@ def main():
     keras_model.fit(subset, batch_size=BATCH_SIZE, verbose=0)
 
   def epoch():
-    trainer.run_epoch(lambda steps: None)
+    trainer.run_epoch(lambda *_: None)
 
   seconds = {"keras_fit": [], "tsenh": []}
   for round_number in tqdm.trange(_ROUNDS.value + 1, unit="round"):
@@ -87,7 +87,7 @@ def main():
     "versions": provenance.versions(),
     **provenance.source(),
   }
-  results.write(_OUTPUT.value, result)
+  files.write_json(_OUTPUT.value, result)
   print(
     f"keras fit over tsenh: {np.median(ratios):.2f} (rounds"
     f" {ratios.min():.2f} to {ratios.max():.2f}); tsenh"

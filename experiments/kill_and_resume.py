@@ -112,7 +112,7 @@ def main():
     "versions": provenance.versions(),
     **provenance.source(),
   }
-  results.write(_OUTPUT.value, result)
+  files.write_json(_OUTPUT.value, result)
   print(json.dumps(trials, indent=1))
   if not result["all_identical"]:
     cli.fail("a resumed run differs from the one that was left alone.")

@@ -91,7 +91,7 @@ def main():
     "versions": provenance.versions(),
     **provenance.source(),
   }
-  results.write(_OUTPUT.value, result)
+  files.write_json(_OUTPUT.value, result)
   print(result["difference"])
 
 

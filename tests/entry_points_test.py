@@ -118,6 +118,16 @@ def test_a_killed_run_resumes_to_the_same_bits(run, small_faces, tmp_path):
   for name in ("weights.npz", "tables.npz", "training_state.npz"):
     whole, killed = (tmp_path / run / name for run in ("whole", "killed"))
     assert whole.read_bytes() == killed.read_bytes(), name
+  # Killed behind the last epoch, before the run was called finished.
+  config_file = tmp_path / "killed" / "config.json"
+  config = json.loads(config_file.read_text())
+  last_epoch = config.pop("last_epoch")
+  config_file.write_text(json.dumps({**config, "status": "training"}))
+  (tmp_path / "killed" / "weights.npz").unlink()
+  run("tsenh.train_codec", *flags, *resume, cwd=tmp_path)
+  assert json.loads(config_file.read_text())["last_epoch"] == last_epoch
+  whole, killed = (tmp_path / r / "weights.npz" for r in ("whole", "killed"))
+  assert whole.read_bytes() == killed.read_bytes()
   # A finished run is left alone, with --resume and without.
   before = (tmp_path / "killed" / "config.json").read_bytes()
   run("tsenh.train_codec", *flags, *resume, cwd=tmp_path)

@@ -4,7 +4,7 @@ import pytest
 from conftest import ROOT
 
 from experiments import paper, table
-from tsenh import results
+from tsenh import files, results
 from tsenh.errors import Error
 
 RESULTS = ROOT / "experiments" / "results"
@@ -42,7 +42,7 @@ def test_a_figure_is_drawn_from_results_alone(run, tmp_path):
 
 
 def test_a_folder_without_results_is_an_error(tmp_path):
-  with pytest.raises(Error, match="no evaluations on LFW"):
+  with pytest.raises(Error, match="no evaluations on lfw"):
     results.read_evaluations(str(tmp_path))
   (tmp_path / "x.json").write_text('{"format": 9, "correct_pairs": 1}')
   with pytest.raises(Error, match="result format 9, expected 1"):
@@ -53,5 +53,5 @@ def test_a_folder_without_results_is_an_error(tmp_path):
 
 def test_a_result_survives_writing_and_reading(tmp_path: pathlib.Path):
   path = str(tmp_path / "result.json")
-  results.write(path, {"format": results.FORMAT, "accuracy": 0.1 + 0.2})
+  files.write_json(path, {"format": results.FORMAT, "accuracy": 0.1 + 0.2})
   assert results.read(path)["accuracy"] == 0.1 + 0.2

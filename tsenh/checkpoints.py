@@ -14,6 +14,7 @@ that was killed at any moment is never mistaken for a finished one.
 
 import json
 import pathlib
+import shutil
 import zipfile
 from typing import Any, Dict, Optional, Tuple
 
@@ -24,6 +25,7 @@ from tsenh.codec import Codec
 from tsenh.errors import Error
 
 FINISHED, TRAINING = "finished", "training"
+TENSORBOARD = "tensorboard"
 _CONFIG, _WEIGHTS, _TABLES, _STATE = (
   "config.json",
   "weights.npz",
@@ -82,14 +84,14 @@ def read_config(folder: pathlib.Path) -> Optional[Dict[str, Any]]:
 
 def write_config(folder: pathlib.Path, config: Dict[str, Any]) -> None:
   """Replaces the configuration of a run."""
-  with files.replacing(str(folder / _CONFIG)) as file:
-    file.write((json.dumps(config, indent=2) + "\n").encode())
+  files.write_json(str(folder / _CONFIG), config)
 
 
 def start(folder: pathlib.Path, config: Dict[str, Any]) -> None:
   """Begins a run: what an earlier one left in the folder no longer counts."""
   folder.mkdir(parents=True, exist_ok=True)
   (folder / _STATE).unlink(missing_ok=True)
+  shutil.rmtree(folder / TENSORBOARD, ignore_errors=True)
   write_config(folder, {**config, "status": TRAINING})
 
 

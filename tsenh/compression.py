@@ -34,8 +34,9 @@ _WORKERS = min(4, os.cpu_count() or 1)
 _SQ = re.compile(r"sq:(\d+)(?::(.+))?")
 MAX_QP = 63
 CODEC_HELP = (
-  "a run folder; a shipped codec (pro-1e-4, pro-1e-5, pro-1e-6, pro-1e-7); or"
-  " sq:QP, scalar quantization with tables from faces (sq:QP:FILE: from FILE)"
+  "a shipped codec (pro-1e-4, pro-1e-5, pro-1e-6, pro-1e-7); a run folder"
+  " (./NAME where a shipped codec has its name); or sq:QP, scalar quantization"
+  " with tables from faces (sq:QP:FILE: from FILE)"
 )
 
 _In = TypeVar("_In")
@@ -138,7 +139,7 @@ def encode(
   def payloads():
     encoded = _in_parallel(encode_block, stream.blocks)
     for block, payload in enumerate(encoded):
-      yield payload
+      yield payload  # Written when the generator goes on.
       if progress:
         progress(header.count(block))
 

@@ -86,11 +86,12 @@ def _measure_codec(
       list(compression.decode_codes(compressor, file, header))
     )
     file.seek(bitstream.HEADER_BYTES)
+    decoded = np.concatenate(list(compression.decode(compressor, file, header)))
+    file.seek(bitstream.HEADER_BYTES)
     string_bytes = sum(
       entropy.string_bytes(payload, header.count(block), packing)
       for block, payload in enumerate(bitstream.read_blocks(file, header))
     )
-  decoded = compressor.transform.decode(codes)
   bits = 8 * (file_bytes - bitstream.HEADER_BYTES) / count
   return decoded, {
     "file_bytes": file_bytes,
@@ -163,7 +164,7 @@ def main():
     "versions": provenance.versions(),
     **provenance.source(),
   }
-  results.write(_OUTPUT.value, result)
+  files.write_json(_OUTPUT.value, result)
   print(_summary(result))
 
 

@@ -2,11 +2,12 @@
 
 import contextlib
 import errno
+import json
 import os
 import pathlib
 import sys
 import tempfile
-from typing import BinaryIO, Iterator
+from typing import Any, BinaryIO, Dict, Iterator
 
 from tsenh.errors import Error
 
@@ -90,6 +91,12 @@ def replacing(path: str) -> Iterator[BinaryIO]:
   finally:
     if temporary is not None:
       os.unlink(temporary)
+
+
+def write_json(path: str, value: Dict[str, Any]) -> None:
+  """Writes a JSON file, whole or not at all."""
+  with replacing(path) as file:
+    file.write((json.dumps(value, indent=2) + "\n").encode())
 
 
 def read_fully(file: BinaryIO, size: int) -> bytes:

@@ -4,16 +4,9 @@ import json
 import pathlib
 from typing import Any, Dict, List
 
-from tsenh import files
 from tsenh.errors import Error
 
 FORMAT = 1
-
-
-def write(path: str, result: Dict[str, Any]) -> None:
-  """Writes a result, whole or not at all."""
-  with files.replacing(path) as file:
-    file.write((json.dumps(result, indent=2) + "\n").encode())
 
 
 def read(path: str) -> Dict[str, Any]:

@@ -81,20 +81,15 @@ _OVERWRITE = flags.DEFINE_bool(
 )
 
 
-def _finite(lowest, above):
-  def check(value):
-    return math.isfinite(value) and (
-      value > lowest if above else value >= lowest
-    )
-
-  return check
-
-
 flags.register_validator(
-  "lambda", _finite(0, False), "expected a finite number, 0 or more"
+  "lambda",
+  lambda value: 0 <= value < math.inf,
+  "expected a finite number, 0 or more",
 )
 flags.register_validator(
-  "learning_rate", _finite(0, True), "expected a finite number above 0"
+  "learning_rate",
+  lambda value: 0 < value < math.inf,
+  "expected a finite number above 0",
 )
 flags.register_validator(
   "clip",
@@ -104,8 +99,8 @@ flags.register_validator(
 
 
 def _lambda() -> str:
-  """Lambda as the paper writes it: 1e-6, not 1e-06."""
-  return f"{_LAMBDA.value:g}".replace("e-0", "e-")
+  """Lambda as the paper writes it: 1e-4, not 0.0001."""
+  return np.format_float_scientific(_LAMBDA.value, trim="-", exp_digits=1)
 
 
 def _recipe(training_set: features.FeatureSet) -> Dict[str, Any]:
@@ -142,6 +137,7 @@ def _prepare(folder: pathlib.Path, recipe: Dict[str, Any]) -> Dict[str, Any]:
   if found is None:
     config = {
       **recipe,
+      "output": str(folder),
       **provenance.source(),
       "started": provenance.now(),
       "epochs_done": 0,
@@ -167,36 +163,42 @@ def _prepare(folder: pathlib.Path, recipe: Dict[str, Any]) -> Dict[str, Any]:
 def _train(trainer, folder, config) -> Dict[str, Any]:
   """Trains to the last epoch; returns the configuration brought up to date."""
   earlier_seconds, began = config["wall_time_seconds"], time.monotonic()
-  writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
+  writer = tf.summary.create_file_writer(str(folder / checkpoints.TENSORBOARD))
   total = _EPOCHS.value * trainer.steps_per_epoch
   with cli.progress(total, "step", f"lambda {_lambda()}") as bar:
+
+    def show(steps: int, metrics: training.Metrics) -> None:
+      bar.set_postfix_str(
+        f"epoch {trainer.epoch + 1}/{_EPOCHS.value}, loss {metrics.loss:.2e},"
+        f" D {metrics.distortion:.2e}, R {metrics.rate:.1f}",
+        refresh=False,
+      )
+      bar.update(steps)
+
     bar.update(trainer.step)
     while trainer.epoch < _EPOCHS.value:
-      metrics = trainer.run_epoch(bar.update)
-      bar.set_postfix(
-        epoch=trainer.epoch,
-        loss=f"{metrics.loss:.3e}",
-        D=f"{metrics.distortion:.3e}",
-        R=f"{metrics.rate:.1f}",
-      )
+      trainer.run_epoch(show)
       with writer.as_default(step=trainer.step):
-        for name, value in metrics._asdict().items():
+        for name, value in trainer.metrics._asdict().items():
           tf.summary.scalar(name, value)
       writer.flush()
       checkpoints.write_state(folder, trainer.state())
-      config = {
-        **config,
-        "last_epoch": metrics._asdict(),
-        "epochs_done": trainer.epoch,
-        "steps": trainer.step,
-        "wall_time_seconds": round(
-          earlier_seconds + time.monotonic() - began, 1
-        ),
-      }
+      seconds = earlier_seconds + time.monotonic() - began
+      config = {**config, "wall_time_seconds": round(seconds, 1)}
       checkpoints.write_config(
-        folder, {**config, "status": checkpoints.TRAINING}
+        folder,
+        {
+          **config,
+          "epochs_done": trainer.epoch,
+          "status": checkpoints.TRAINING,
+        },
       )
-  return config
+  return {
+    **config,
+    "epochs_done": trainer.epoch,
+    "steps": trainer.step,
+    "last_epoch": trainer.metrics._asdict(),
+  }
 
 
 def main():

@@ -17,11 +17,12 @@ from tsenh.errors import Error
 # XLA's matrix products on one thread: the bits then do not depend on the number
 # of cores (two threads give others), and two runs can share two cores.
 THREAD_MODE = "--xla_cpu_multi_thread_eigen=false"
-MAX_STEPS_PER_CALL = 1024
+# Bounds the memory of one call and the time between two signs of progress.
+MAX_FEATURES_PER_CALL = 32768
 
 
-class EpochMetrics(NamedTuple):
-  """Means over an epoch's batches; see `rate_distortion_loss`."""
+class Metrics(NamedTuple):
+  """Means over some batches; see `rate_distortion_loss`."""
 
   loss: float
   distortion: float
@@ -34,6 +35,7 @@ class Trainer:
   Attributes:
     step: updates done so far.
     epoch: epochs done so far.
+    metrics: of the last epoch.
     steps_per_epoch: whole batches in the training set; a rest is left out
       (another rest each epoch).
   """
@@ -69,6 +71,7 @@ class Trainer:
         f" {batch_size}."
       )
     self.step = self.epoch = 0
+    self.metrics = Metrics(math.nan, math.nan, math.nan)
     self.steps_per_epoch = len(features) // batch_size
     self._variables = variables
     self._features = features
@@ -78,7 +81,8 @@ class Trainer:
     self._adam = tf.keras.optimizers.Adam(learning_rate, jit_compile=False)
     self._adam.build(list(variables.values()))
     # Calls of equal length: one compilation serves all.
-    calls = math.ceil(self.steps_per_epoch / MAX_STEPS_PER_CALL)
+    most = max(1, MAX_FEATURES_PER_CALL // batch_size)
+    calls = math.ceil(self.steps_per_epoch / most)
     self._steps_per_call = math.ceil(self.steps_per_epoch / calls)
     self._run = self._compile(loss_fn)
 
@@ -116,7 +120,7 @@ class Trainer:
       i, metrics = tf.while_loop(
         lambda i, _: i + 1 < steps,
         two_updates,
-        [0, tf.zeros(len(EpochMetrics._fields))],
+        [0, tf.zeros(len(Metrics._fields))],
       )
       return tf.cond(i < steps, lambda: update(i, metrics), lambda: metrics)
 
@@ -134,14 +138,12 @@ class Trainer:
       fn_output_signature=tf.TensorSpec(shape),
     )
 
-  def run_epoch(self, progress: Callable[[int], object]) -> EpochMetrics:
+  def run_epoch(self, progress: Callable[[int, Metrics], object]) -> None:
     """Trains for one epoch.
 
     Args:
-      progress: called after every few hundred updates with their number.
-
-    Returns:
-      The epoch's metrics.
+      progress: called after every few hundred updates with their number and
+        their metrics.
 
     Raises:
       Error: if the loss is no longer finite.
@@ -152,7 +154,7 @@ class Trainer:
     batches = order[: self.steps_per_epoch * self._batch_size].reshape(
       self.steps_per_epoch, self._batch_size
     )
-    total = np.zeros(len(EpochMetrics._fields))
+    total = np.zeros(len(Metrics._fields))
     for start in range(0, self.steps_per_epoch, self._steps_per_call):
       rows = batches[start : start + self._steps_per_call]
       steps = len(rows)
@@ -169,9 +171,9 @@ class Trainer:
         )
       self.step += steps
       total += metrics
-      progress(steps)
+      progress(steps, Metrics(*(metrics / steps).tolist()))
     self.epoch += 1
-    return EpochMetrics(*(total / self.steps_per_epoch).tolist())
+    self.metrics = Metrics(*(total / self.steps_per_epoch).tolist())
 
   def _state_variables(self) -> Dict[str, tf.Variable]:
     state = {f"weights/{name}": v for name, v in self._variables.items()}
@@ -183,10 +185,12 @@ class Trainer:
   def state(self) -> Dict[str, np.ndarray]:
     """Weights, Adam's moments and the position: all that a resume needs."""
     state = {k: v.numpy() for k, v in self._state_variables().items()}
-    return {**state, "epoch": np.int64(self.epoch), "step": np.int64(self.step)}
+    position = {"epoch": self.epoch, "step": self.step, "metrics": self.metrics}
+    return {**state, **{k: np.array(v) for k, v in position.items()}}
 
   def restore(self, state: Dict[str, np.ndarray]) -> None:
     """Continues from what `state` returned."""
     for name, variable in self._state_variables().items():
       variable.assign(state[name])
     self.epoch, self.step = int(state["epoch"]), int(state["step"])
+    self.metrics = Metrics(*state["metrics"].tolist())
