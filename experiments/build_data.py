@@ -12,7 +12,7 @@ import pathlib
 import numpy as np
 from absl import app, flags
 
-from tsenh import features, verification
+from tsenh import features, files, verification
 
 _FACES = flags.DEFINE_string("faces", None, "Training set, float32.")
 _LFW = flags.DEFINE_string("lfw", None, "Test set with pairs, float32.")
@@ -91,11 +91,14 @@ def main(_):
       arrays[key] = arrays[key].astype(np.int32)
     arrays["features"] = arrays["features"].astype(np.float16)
     arrays["provenance"] = PROVENANCE
-    np.savez_compressed(output / f"{name}.npz", **arrays)
+    path = str(output / f"{name}.npz")
+    files.write_arrays(path, arrays, np.savez_compressed)
   faces = features.load(str(output / "faces.npz"))
   held_out, pairs, is_same = validation_split(faces)
-  np.savez_compressed(
-    output / "validation.npz", held_out=held_out, pairs=pairs, is_same=is_same
+  files.write_arrays(
+    str(output / "validation.npz"),
+    {"held_out": held_out, "pairs": pairs, "is_same": is_same},
+    np.savez_compressed,
   )
   print(f"held out {len(held_out)} of {len(faces.features)} rows")
 

@@ -16,6 +16,7 @@ import json
 import pathlib
 import shutil
 import zipfile
+import zlib
 from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
@@ -104,7 +105,7 @@ def remove_leftovers(folder: pathlib.Path) -> None:
 
 def write_state(folder: pathlib.Path, state: Dict[str, np.ndarray]) -> None:
   """Replaces what `--resume` continues from."""
-  _write_arrays(folder / _STATE, state)
+  files.write_arrays(str(folder / _STATE), state)
 
 
 def read_state(folder: pathlib.Path) -> Optional[Dict[str, np.ndarray]]:
@@ -120,8 +121,9 @@ def finish(
 ) -> None:
   """Completes a run: weights and tables first, the word `finished` last."""
   weights = {k: v.numpy() for k, v in codec.named_variables().items()}
-  _write_arrays(folder / _WEIGHTS, weights)
-  _write_arrays(folder / _TABLES, {"lower": coder.lower, "cdf": coder.cdf})
+  files.write_arrays(str(folder / _WEIGHTS), weights)
+  tables = {"lower": coder.lower, "cdf": coder.cdf}
+  files.write_arrays(str(folder / _TABLES), tables)
   digests = {
     "codec_digest": codec.digest(),
     "table_digest": coder.digest(),
@@ -169,14 +171,15 @@ def load(name: str) -> Tuple[Codec, entropy.EntropyCoder]:
   return codec, coder
 
 
-def _write_arrays(path: pathlib.Path, arrays: Dict[str, np.ndarray]) -> None:
-  with files.replacing(str(path)) as file:
-    np.savez(file, **arrays)
-
-
 def _read_arrays(path: pathlib.Path) -> Dict[str, np.ndarray]:
   try:
     with np.load(path, allow_pickle=False) as archive:
       return dict(archive)
-  except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+  except (
+    OSError,
+    ValueError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+  ) as error:
     raise Error(f"{path}: missing or damaged ({error}).") from error

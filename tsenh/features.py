@@ -106,8 +106,7 @@ def save(path: str, feature_set: FeatureSet) -> None:
     for name, value in vars(feature_set).items()
     if value is not None
   }
-  with files.replacing(path) as file:
-    np.savez_compressed(file, **arrays)
+  files.write_arrays(path, arrays, np.savez_compressed)
 
 
 def _path(source: str) -> pathlib.Path:

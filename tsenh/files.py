@@ -2,12 +2,15 @@
 
 import contextlib
 import errno
+import io
 import json
 import os
 import pathlib
 import sys
 import tempfile
-from typing import Any, BinaryIO, Dict, Iterator
+from typing import Any, BinaryIO, Callable, Dict, Iterator
+
+import numpy as np
 
 from tsenh.errors import Error
 
@@ -97,6 +100,20 @@ def write_json(path: str, value: Dict[str, Any]) -> None:
   """Writes a JSON file, whole or not at all."""
   with replacing(path) as file:
     file.write((json.dumps(value, indent=2) + "\n").encode())
+
+
+def write_arrays(
+  path: str, arrays: Dict[str, np.ndarray], save: Callable = np.savez
+) -> None:
+  """Writes a `.npz` with `numpy.savez` or its like, whole or not at all.
+
+  It is put together in memory: on a full disk zipfile would complain once more
+  when it is thrown away.
+  """
+  buffer = io.BytesIO()
+  save(buffer, **arrays)
+  with replacing(path) as file:
+    file.write(buffer.getbuffer())
 
 
 def read_fully(file: BinaryIO, size: int) -> bytes:
