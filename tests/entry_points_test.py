@@ -70,13 +70,6 @@ def test_tensorboard_reads_the_scalars(trained):
   assert [e.step for e in events.Tensors("loss")] == [20, 40, 60]
 
 
-def train(small_faces, output, *flags):
-  return [
-    *(sys.executable, "-m", "tsenh.train_codec", "--lambda=1e-5"),
-    *(f"--features={small_faces}", f"--output={output}", *flags),
-  ]
-
-
 def test_a_killed_run_resumes_to_the_same_bits(run, small_faces, tmp_path):
   flags = ["--lambda=1e-5", "--epochs=150", f"--features={small_faces}"]
   run("tsenh.train_codec", *flags, "--output=whole", cwd=tmp_path)
