@@ -131,7 +131,7 @@ def test_every_truncation_is_refused(pro, real_file, kind):
 
 
 @pytest.mark.parametrize("kind", [io.BytesIO, Pipe])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(extra=st.binary(min_size=1, max_size=100), in_front=st.booleans())
 def test_every_extension_is_refused(pro, real_file, kind, extra, in_front):
   _, data = real_file
@@ -141,7 +141,7 @@ def test_every_extension_is_refused(pro, real_file, kind, extra, in_front):
     decode(pro, extra + data if in_front else data + extra, kind)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(position=st.integers(0), value=st.integers(1, 255))
 def test_a_changed_byte_in_a_pipe_is_refused(pro, real_file, position, value):
   _, data = real_file
@@ -169,7 +169,7 @@ def repaired(data: bytes, original: bytes) -> bytes:
   return bytes(result)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(
   changes=st.lists(
     st.tuples(st.integers(0, 10**6), st.integers(1, 255)),
@@ -192,7 +192,7 @@ def test_damage_under_right_checksums_never_crashes(pro, real_file, changes):
     assert np.isfinite(decoded).all()
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(payload=st.binary(max_size=120), count=st.integers(1, 3))
 def test_any_payload_decodes_to_codes_or_an_error(pro, payload, count):
   for unpack in (pro.coder.unpack_shared, pro.coder.unpack_separate):

@@ -5,9 +5,18 @@ import pathlib
 import subprocess
 import sys
 
+import hypothesis
 import pytest
 
 from tsenh import compression, features
+
+hypothesis.settings.register_profile(
+  "tsenh",
+  derandomize=True,
+  deadline=None,
+  suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("tsenh")
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

@@ -42,7 +42,7 @@ def test_tables_of_elements_with_other_ranges_are_padded():
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
   codes=hnp.arrays(
     np.int32,
