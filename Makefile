@@ -22,7 +22,7 @@ $(INSTALLED): setup.py pyproject.toml constraints.txt
 	  --constraint constraints.txt --editable '.[test]'
 	@touch $@
 
-demo: $(INSTALLED) ## Train a codec, code LFW, evaluate, draw (about 5 min)
+demo: $(INSTALLED) ## Train a codec, code LFW, evaluate, draw (about 4 min)
 	@mkdir -p demo
 	$(PY) -m tsenh.train_codec --lambda=1e-6 --output=demo/pro-1e-6 --overwrite
 	$(PY) -m tsenh.encode --codec=demo/pro-1e-6 --input=lfw --output=demo/lfw.tsf
@@ -34,7 +34,7 @@ demo: $(INSTALLED) ## Train a codec, code LFW, evaluate, draw (about 5 min)
 	$(PY) -m experiments.table --results=demo
 	$(PY) -m experiments.figures --results=demo --output=demo/rate_accuracy
 
-test: $(INSTALLED) ## Run all tests (about 5 min)
+test: $(INSTALLED) ## Run all tests (about 8 min)
 	$(PY) -m pytest
 
 style: $(INSTALLED) ## Check format and lint
@@ -45,7 +45,7 @@ format: $(INSTALLED) ## Format the code
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-checkpoints: $(INSTALLED) ## Retrain the shipped codecs (about 8 min)
+checkpoints: $(INSTALLED) ## Retrain the shipped codecs (about 6 min)
 	for l in $(LAMBDAS); do \
 	  $(PY) -m tsenh.train_codec --lambda=$$l --output=checkpoints/pro-$$l \
 	    --overwrite || exit 1; \
@@ -64,14 +64,14 @@ table: $(INSTALLED) ## Rewrite README's table and figure from the results
 	$(PY) -m experiments.figures --results=$(RESULTS) \
 	  --output=$(RESULTS)/rate_accuracy
 
-benchmark: $(INSTALLED) ## Time training and coding (about 10 min)
+benchmark: $(INSTALLED) ## Time training and coding (about 7 min, 12 GB of disk)
 	@mkdir -p $(RESULTS)
 	$(PY) -m experiments.benchmark_training \
 	  --output=$(RESULTS)/benchmark_training.json
 	$(PY) -m experiments.benchmark_coding \
 	  --output=$(RESULTS)/benchmark_coding.json
 
-kill-test: $(INSTALLED) ## Kill a training run 20 times and compare (about 5 min)
+kill-test: $(INSTALLED) ## Kill a training run 20 times and compare (about 10 min)
 	@mkdir -p $(RESULTS)
 	$(PY) -m experiments.kill_and_resume --output=$(RESULTS)/kill_and_resume.json
 
