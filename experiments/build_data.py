@@ -10,9 +10,9 @@ part of the package.
 import pathlib
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
-from tsenh import features, files, verification
+from tsenh import cli, features, files, verification
 
 _FACES = flags.DEFINE_string("faces", None, "Training set, float32.")
 _LFW = flags.DEFINE_string("lfw", None, "Test set with pairs, float32.")
@@ -82,7 +82,7 @@ def validation_split(faces: features.FeatureSet):
   return held_out.astype(np.int32), pairs.astype(np.int32), np.array(is_same)
 
 
-def main(_):
+def main():
   output = pathlib.Path(_OUTPUT.value)
   for name, path in (("faces", _FACES.value), ("lfw", _LFW.value)):
     arrays = vars(features.load(path))
@@ -104,4 +104,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-  app.run(main)
+  cli.run(main)

@@ -1,3 +1,4 @@
+import io
 import json
 
 import numpy as np
@@ -61,7 +62,7 @@ def test_foreign_cut_and_missing_files_are_refused(tmp_path, name):
   path.unlink()
   with pytest.raises(Error, match=f"{name}: missing or damaged"):
     checkpoints.load(str(tmp_path))
-  with np.load(__import__("io").BytesIO(good)) as archive:
+  with np.load(io.BytesIO(good)) as archive:
     arrays = dict(archive)
   key = next(iter(arrays))
   np.savez(path, **{**arrays, key: arrays[key] + np.ones(1, arrays[key].dtype)})

@@ -4,7 +4,7 @@ import pytest
 from conftest import ROOT
 
 from experiments import paper, table
-from tsenh import files, results
+from tsenh import checkpoints, files, results
 from tsenh.errors import Error
 
 RESULTS = ROOT / "experiments" / "results"
@@ -24,8 +24,6 @@ def test_the_table_shows_each_codec_beside_its_counterpart():
 def test_the_recorded_results_come_from_the_shipped_codecs():
   for evaluation in results.read_evaluations(str(RESULTS)):
     if evaluation["method"].startswith("pro-"):
-      from tsenh import checkpoints
-
       config = checkpoints.read_config(checkpoints.find(evaluation["codec"]))
       assert evaluation["codec_digest"] == config["codec_digest"]
     assert evaluation["git_dirty"] is False

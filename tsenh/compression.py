@@ -216,11 +216,11 @@ def _decode(compressor, file, header, start, count, finish):
   if count is None:
     count = header.num_features - start
   if start < 0 or count < 1 or start + count > header.num_features:
-    raise Error(
-      f"{getattr(file, 'name', 'stream')}: holds features 0 to"
-      f" {header.num_features - 1}, but {count if count > 0 else 'some'} from"
-      f" {start} on were asked for."
-    )
+    with _named(file):
+      raise Error(
+        f"holds features 0 to {header.num_features - 1}, but"
+        f" {count if count > 0 else 'some'} from {start} on were asked for."
+      )
   unpack = getattr(compressor.coder, f"unpack_{header.packing}")
 
   def decode_block(item):
