@@ -6,6 +6,7 @@
 | `weights.npz`        | the codec's variables by name                         |
 | `tables.npz`         | the entropy coder's integer tables                    |
 | `training_state.npz` | weights and Adam's moments, for `--resume`            |
+| `validation.json`    | with `--validation`: metrics while training           |
 | `tensorboard/`       | scalars                                               |
 
 Every file is replaced whole, and `config.json` says `finished` last, so a run
@@ -17,21 +18,22 @@ import pathlib
 import shutil
 import zipfile
 import zlib
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
 from tsenh import entropy, files
-from tsenh.codec import Codec
+from tsenh.codec import ARCHITECTURE, Codec
 from tsenh.errors import Error
 
 FINISHED, TRAINING = "finished", "training"
 TENSORBOARD = "tensorboard"
-_CONFIG, _WEIGHTS, _TABLES, _STATE = (
+_CONFIG, _WEIGHTS, _TABLES, _STATE, _VALIDATION = (
   "config.json",
   "weights.npz",
   "tables.npz",
   "training_state.npz",
+  "validation.json",
 )
 _PACKAGE = pathlib.Path(__file__).parent
 # Installed beside this module; in a source checkout beside the package.
@@ -91,14 +93,15 @@ def write_config(folder: pathlib.Path, config: Dict[str, Any]) -> None:
 def start(folder: pathlib.Path, config: Dict[str, Any]) -> None:
   """Begins a run: what an earlier one left in the folder no longer counts."""
   folder.mkdir(parents=True, exist_ok=True)
-  (folder / _STATE).unlink(missing_ok=True)
+  for name in (_STATE, _VALIDATION):
+    (folder / name).unlink(missing_ok=True)
   shutil.rmtree(folder / TENSORBOARD, ignore_errors=True)
   write_config(folder, {**config, "status": TRAINING})
 
 
 def remove_leftovers(folder: pathlib.Path) -> None:
   """Removes what a run that was killed while writing left half-written."""
-  for name in (_CONFIG, _WEIGHTS, _TABLES, _STATE):
+  for name in (_CONFIG, _WEIGHTS, _TABLES, _STATE, _VALIDATION):
     for path in folder.glob(f".{name}.*.tmp"):
       path.unlink()
 
@@ -111,6 +114,17 @@ def write_state(folder: pathlib.Path, state: Dict[str, np.ndarray]) -> None:
 def read_state(folder: pathlib.Path) -> Optional[Dict[str, np.ndarray]]:
   """What `write_state` last wrote, or None."""
   return _read_arrays(folder / _STATE) if (folder / _STATE).exists() else None
+
+
+def write_validation(folder: pathlib.Path, records: List[Dict]) -> None:
+  """Replaces the metrics of a run on its validation set."""
+  files.write_json(str(folder / _VALIDATION), records)
+
+
+def read_validation(folder: pathlib.Path) -> List[Dict[str, Any]]:
+  """What `write_validation` last wrote; nothing where it never did."""
+  path = pathlib.Path(folder) / _VALIDATION
+  return json.loads(path.read_text()) if path.exists() else []
 
 
 def finish(
@@ -148,8 +162,7 @@ def load(name: str) -> Tuple[Codec, entropy.EntropyCoder]:
       f"{name}: the run is unfinished ({config.get('epochs_done', 0)} of"
       f" {config['epochs']} epochs); train_codec --resume continues it."
     )
-  architecture = ("feature_dim", "code_dim", "hidden_dim", "clip", "gdn")
-  codec = Codec(**{key: config[key] for key in architecture})
+  codec = Codec(**{key: config[key] for key in ARCHITECTURE})
   weights = _read_arrays(folder / _WEIGHTS)
   variables = codec.named_variables()
   if {k: v.shape for k, v in weights.items()} != {

@@ -1,7 +1,6 @@
 """The learned feature codec: Enc and Dec (Eq. 1, 2, 4) and its loss (Eq. 5)."""
 
 import hashlib
-import json
 from typing import Dict, Tuple
 
 import numpy as np
@@ -34,8 +33,14 @@ GDN_FORMS = {"classic": GDN, "tfc": tfc.GDN}
 DISTORTIONS = {"mean": tf.reduce_mean, "sum": tf.reduce_sum}
 
 
+# What, beside the weights, determines a codec's function.
+ARCHITECTURE = (
+  *("feature_dim", "code_dim", "hidden_dim", "clip", "gdn", "gdn_layers"),
+)
+
+
 class Codec(tf.keras.Model):
-  """One codec of Sec. 3.1: two fully-connected layers each way, GDN between.
+  """One codec of Sec. 3.1: two fully-connected layers each way, and GDN.
 
   Attributes:
     feature_dim: dimensions of a feature.
@@ -52,6 +57,7 @@ class Codec(tf.keras.Model):
     hidden_dim: int = 128,
     clip: float = 20.0,
     gdn: str = "classic",
+    gdn_layers: int = 1,
     seed: int = 0,
   ):
     """Builds the codec with Glorot-initialised weights.
@@ -61,8 +67,9 @@ class Codec(tf.keras.Model):
       code_dim: dimensions of the latent code. Paper-silent: 64 or 128.
       hidden_dim: width of both hidden layers. Paper-silent.
       clip: r_clip.
-      gdn: a key of `GDN_FORMS`. Paper-silent: GDN follows the first layer
-        alone.
+      gdn: a key of `GDN_FORMS`.
+      gdn_layers: 1, GDN between the layers, or 2, GDN behind the encoder's
+        second layer as well and IGDN before the decoder's first. Paper-silent.
       seed: of the initial weights; the same seed gives the same weights.
     """
     super().__init__(name="codec")
@@ -71,6 +78,7 @@ class Codec(tf.keras.Model):
     self.hidden_dim = hidden_dim
     self.clip = clip
     self.gdn = gdn
+    self.gdn_layers = gdn_layers
     seeds = iter(np.random.SeedSequence(seed).generate_state(4).tolist())
 
     def network(name, input_dim, output_dim, inverse):
@@ -80,14 +88,14 @@ class Codec(tf.keras.Model):
           units, kernel_initializer=glorot, name=name
         )
 
-      model = tf.keras.Sequential(
-        [
-          dense(hidden_dim, "fc1"),
-          GDN_FORMS[gdn](inverse=inverse, name="gdn"),
-          dense(output_dim, "fc2"),
-        ],
-        name=name,
-      )
+      def gdn_layer(name):
+        return GDN_FORMS[gdn](inverse=inverse, name=name)
+
+      layers = [dense(hidden_dim, "fc1"), gdn_layer("gdn")]
+      layers.append(dense(output_dim, "fc2"))
+      if gdn_layers == 2:
+        layers.insert(0 if inverse else 3, gdn_layer("gdn_code"))
+      model = tf.keras.Sequential(layers, name=name)
       model.build((None, input_dim))
       return model
 
@@ -104,23 +112,27 @@ class Codec(tf.keras.Model):
 
   def latent(self, f_raw):
     """Eq. (1): c = Enc(f_raw), clipped to r_clip; float32 [n, code_dim]."""
-    return tf.clip_by_value(self.encoder(f_raw), -self.clip, self.clip)
+    return self._clip(self.encoder(f_raw))
 
-  def call(self, f_raw, noise):
+  def _clip(self, c):
+    return tf.clip_by_value(c, -self.clip, self.clip)
+
+  def call(self, f_raw, noise, noise_first=False):
     """The codec in training: noise in [-0.5, 0.5) stands in for rounding.
-
-    Paper-silent: the noise is added after the clip.
 
     Args:
       f_raw: float32 [n, feature_dim].
       noise: float32 [n, code_dim].
+      noise_first: adds the noise before the clip instead of after it.
+        Paper-silent.
 
     Returns:
       f_rec, float32 [n, feature_dim], and the clipped code before the noise,
       float32 [n, code_dim].
     """
-    c = self.latent(f_raw)
-    return self.decoder(c + noise), c
+    c = self.encoder(f_raw)
+    noisy = self._clip(c + noise) if noise_first else self._clip(c) + noise
+    return self.decoder(noisy), self._clip(c)
 
   def encode(self, features: np.ndarray) -> np.ndarray:
     """Integer codes, int32 [n, code_dim], of float32 [n, feature_dim].
@@ -146,14 +158,8 @@ class Codec(tf.keras.Model):
     return self._decode(codes).numpy()
 
   def architecture(self) -> Dict[str, object]:
-    """What, beside the weights, determines the codec's function."""
-    return {
-      "feature_dim": self.feature_dim,
-      "code_dim": self.code_dim,
-      "hidden_dim": self.hidden_dim,
-      "clip": self.clip,
-      "gdn": self.gdn,
-    }
+    """The attributes that `ARCHITECTURE` lists."""
+    return {name: getattr(self, name) for name in ARCHITECTURE}
 
   def named_variables(self) -> Dict[str, tf.Variable]:
     """Variables by name, `encoder/fc1/kernel` and so on.
@@ -168,8 +174,9 @@ class Codec(tf.keras.Model):
     }
 
   def digest(self) -> str:
-    """SHA-256 of the architecture and weights, in hexadecimal."""
-    sha = hashlib.sha256(json.dumps(self.architecture()).encode())
+    """SHA-256 of the architecture and weights, in hexadecimal (FORMAT.md)."""
+    words = {**self.architecture(), "clip": f"{self.clip:g}"}.values()
+    sha = hashlib.sha256(" ".join(map(str, words)).encode())
     for name, variable in self.named_variables().items():
       sha.update(name.encode())
       sha.update(np.ascontiguousarray(variable.numpy(), "<f4"))

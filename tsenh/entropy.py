@@ -95,10 +95,9 @@ class EntropyCoder:
     self._lookup = tf.constant(np.concatenate([precision, cdf], axis=1))
 
   def digest(self) -> str:
-    """SHA-256 of the tables, in hexadecimal."""
+    """SHA-256 of the tables, in hexadecimal (FORMAT.md)."""
     sha = hashlib.sha256()
-    for array in (self.lower, self.cdf):
-      sha.update(str(array.shape).encode())
+    for array in (np.array(self.cdf.shape), self.lower, self.cdf):
       sha.update(np.ascontiguousarray(array, "<i4"))
     return sha.hexdigest()
 

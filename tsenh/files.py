@@ -96,7 +96,7 @@ def replacing(path: str) -> Iterator[BinaryIO]:
       os.unlink(temporary)
 
 
-def write_json(path: str, value: Dict[str, Any]) -> None:
+def write_json(path: str, value: Any) -> None:
   """Writes a JSON file, whole or not at all."""
   with replacing(path) as file:
     file.write((json.dumps(value, indent=2) + "\n").encode())

@@ -15,7 +15,7 @@ import math
 import pathlib
 import sys
 import time
-from typing import Any, Dict
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -28,6 +28,7 @@ from tsenh import (
   features,
   provenance,
   training,
+  verification,
 )
 from tsenh.codec import DISTORTIONS, GDN_FORMS, Codec, rate_distortion_loss
 from tsenh.errors import Error
@@ -66,6 +67,33 @@ _GDN = flags.DEFINE_enum(
   "classic: x / sqrt(beta + gamma x^2), the paper's; tfc: x / (beta + gamma"
   " |x|), today's default of tensorflow-compression.",
 )
+_GDN_LAYERS = flags.DEFINE_integer(
+  "gdn_layers",
+  1,
+  "1: GDN between the two layers; 2: also behind the encoder's second and, as"
+  " IGDN, before the decoder's first.",
+  lower_bound=1,
+  upper_bound=2,
+)
+_NOISE = flags.DEFINE_enum(
+  "noise",
+  "after_clip",
+  ["after_clip", "before_clip"],
+  "Where the uniform noise is added.",
+)
+_ADAM_EPSILON = flags.DEFINE_float(
+  "adam_epsilon", 1e-7, "Adam's epsilon; 1e-7 in Keras, 1e-8 in TensorFlow 1."
+)
+_VALIDATION = flags.DEFINE_string(
+  "validation",
+  None,
+  "Feature set with pairs, e.g. faces-validation, to measure rate and accuracy"
+  " on while training: validation.json and TensorBoard scalars. Meant for"
+  " --features=faces-train.",
+)
+_VALIDATE_EVERY = flags.DEFINE_integer(
+  "validate_every", 5, "Epochs between two validations.", lower_bound=1
+)
 _SEED = flags.DEFINE_integer(
   "seed",
   0,
@@ -74,7 +102,10 @@ _SEED = flags.DEFINE_integer(
   upper_bound=2**31 - 1,
 )
 _RESUME = flags.DEFINE_bool(
-  "resume", False, "Continue an unfinished run where it stopped, if there is."
+  "resume",
+  False,
+  "Continue the run in the folder, if there is one, where it stopped; with more"
+  " --epochs a finished one too.",
 )
 _OVERWRITE = flags.DEFINE_bool(
   "overwrite", False, "Replace the run that is in the folder."
@@ -92,9 +123,20 @@ flags.register_validator(
   "expected a finite number above 0",
 )
 flags.register_validator(
+  "adam_epsilon",
+  lambda value: 0 < value < math.inf,
+  "expected a finite number above 0",
+)
+flags.register_validator(
   "clip",
   lambda value: 0.5 <= value <= 1000,
   "expected a number from 0.5 to 1000",
+)
+
+
+_CHUNK = 4096
+_VALIDATION_METRICS = (
+  *("num_pairs", "correct_pairs", "accuracy", "accuracy_std", "auc", "eer"),
 )
 
 
@@ -116,6 +158,9 @@ def _recipe(training_set: features.FeatureSet) -> Dict[str, Any]:
     "clip": _CLIP.value,
     "distortion": _DISTORTION.value,
     "gdn": _GDN.value,
+    "gdn_layers": _GDN_LAYERS.value,
+    "noise": _NOISE.value,
+    "adam_epsilon": _ADAM_EPSILON.value,
     "seed": _SEED.value,
     "features": _FEATURES.value,
     "training_set_digest": training_set.digest(),
@@ -152,16 +197,58 @@ def _prepare(folder: pathlib.Path, recipe: Dict[str, Any]) -> Dict[str, Any]:
       f" {'' if done else '--resume continues it, '}--overwrite replaces it."
     )
   for key, value in recipe.items():
-    if found.get(key) != value:
+    longer = key == "epochs" and found[key] < value
+    # The same features may have another name: their digest counts.
+    if found.get(key) != value and key != "features" and not longer:
       raise Error(
         f"{folder}: the run has {key} {found.get(key)}, but now it is {value};"
         " a resumed run must be the same."
       )
-  return found
+  return {**found, "epochs": recipe["epochs"]}
 
 
-def _train(trainer, folder, config) -> Dict[str, Any]:
+def _in_chunks(function, array: np.ndarray) -> np.ndarray:
+  """Applies a codec's `encode` or `decode` with bounded memory."""
+  starts = range(0, len(array), _CHUNK)
+  return np.concatenate([function(array[s : s + _CHUNK]) for s in starts])
+
+
+def _fit_coder(codec, training_set) -> Tuple[entropy.EntropyCoder, float]:
+  """The coder for the training set's codes, and their bits per feature."""
+  codes = _in_chunks(codec.encode, training_set.features)
+  coder = entropy.EntropyCoder(*entropy.fit_tables(codes))
+  return coder, float(coder.bits(codes).mean())
+
+
+def _validate(codec, training_set, validation_set) -> Dict[str, Any]:
+  """Rate (cross-entropy), distortion and verification on held-out people."""
+  coder, _ = _fit_coder(codec, training_set)
+  original = validation_set.features
+  codes = _in_chunks(codec.encode, original)
+  decoded = _in_chunks(codec.decode, codes)
+
+  def verify(vectors):
+    distances = verification.squared_distances(vectors, validation_set.pairs)
+    metrics = verification.verify(distances, validation_set.is_same)
+    return {key: metrics[key] for key in _VALIDATION_METRICS}
+
+  return {
+    "entropy_bits_per_feature": float(coder.bits(codes).mean()),
+    "mse": float(np.square(decoded - original).mean(dtype=np.float64)),
+    **verify(decoded),
+    "normalized": verify(verification.normalize(decoded)),
+  }
+
+
+def _train(
+  trainer: training.Trainer,
+  folder: pathlib.Path,
+  config: Dict[str, Any],
+  validate: Optional[Callable[[], Dict[str, Any]]],
+) -> Dict[str, Any]:
   """Trains to the last epoch; returns the configuration brought up to date."""
+  records = checkpoints.read_validation(folder)
+  records = [r for r in records if r["epoch"] <= trainer.epoch]
   earlier_seconds, began = config["wall_time_seconds"], time.monotonic()
   writer = tf.summary.create_file_writer(str(folder / checkpoints.TENSORBOARD))
   total = _EPOCHS.value * trainer.steps_per_epoch
@@ -178,8 +265,17 @@ def _train(trainer, folder, config) -> Dict[str, Any]:
     bar.update(trainer.step)
     while trainer.epoch < _EPOCHS.value:
       trainer.run_epoch(show)
+      scalars = trainer.metrics._asdict()
+      last = trainer.epoch == _EPOCHS.value
+      if validate and (last or trainer.epoch % _VALIDATE_EVERY.value == 0):
+        measured = validate()
+        position = {"epoch": trainer.epoch, "step": trainer.step}
+        records.append({**position, **scalars, **measured})
+        checkpoints.write_validation(folder, records)
+        for name in ("entropy_bits_per_feature", "mse", "accuracy"):
+          scalars[f"validation/{name}"] = measured[name]
       with writer.as_default(step=trainer.step):
-        for name, value in trainer.metrics._asdict().items():
+        for name, value in scalars.items():
           tf.summary.scalar(name, value)
       writer.flush()
       checkpoints.write_state(folder, trainer.state())
@@ -203,10 +299,17 @@ def _train(trainer, folder, config) -> Dict[str, Any]:
 
 def main():
   training_set = features.load(_FEATURES.value)
+  validation_set = None
+  if _VALIDATION.value is not None:
+    validation_set = features.load(_VALIDATION.value)
+    if validation_set.pairs is None:
+      raise Error(f"{_VALIDATION.value}: has no pairs to verify.")
   folder = pathlib.Path(_OUTPUT.value or f"runs/pro-{_lambda()}")
   recipe = _recipe(training_set)
   config = _prepare(folder, recipe)
-  if config.get("status") == checkpoints.FINISHED:
+  if config.get("epochs_done") == _EPOCHS.value and (
+    config["status"] == checkpoints.FINISHED
+  ):
     print(f"{folder}: the run is finished.", file=sys.stderr)
     return
   codec = Codec(
@@ -215,11 +318,12 @@ def main():
     _HIDDEN_DIM.value,
     _CLIP.value,
     _GDN.value,
+    _GDN_LAYERS.value,
     _SEED.value,
   )
 
   def loss_fn(f_raw, noise):
-    f_rec, c = codec(f_raw, noise)
+    f_rec, c = codec(f_raw, noise, _NOISE.value == "before_clip")
     return rate_distortion_loss(
       f_raw, f_rec, c, _LAMBDA.value, _DISTORTION.value
     )
@@ -232,25 +336,24 @@ def main():
     _BATCH_SIZE.value,
     _LEARNING_RATE.value,
     _SEED.value,
+    _ADAM_EPSILON.value,
   )
+
   checkpoints.remove_leftovers(folder)
   state = checkpoints.read_state(folder)
   if state is not None:
     trainer.restore(state)
-  config = _train(trainer, folder, config)
-  codes = np.concatenate(
-    [
-      codec.encode(training_set.features[start : start + 4096])
-      for start in range(0, len(training_set.features), 4096)
-    ]
+  validate = validation_set and (
+    lambda: _validate(codec, training_set, validation_set)
   )
-  coder = entropy.EntropyCoder(*entropy.fit_tables(codes))
+  config = _train(trainer, folder, config, validate)
+  coder, bits = _fit_coder(codec, training_set)
   checkpoints.finish(folder, codec, coder, config)
   print(
     f"{folder}: lambda {_lambda()}, distortion"
     f" {config['last_epoch']['distortion']:.3e}, rate (l1)"
     f" {config['last_epoch']['rate']:.1f}, about"
-    f" {coder.bits(codes).mean():.1f} bits per training feature,"
+    f" {bits:.1f} bits per training feature,"
     f" {config['wall_time_seconds']:.0f} s of training",
     file=sys.stderr,
   )

@@ -49,6 +49,7 @@ class Trainer:
     batch_size: int,
     learning_rate: float,
     seed: int,
+    epsilon: float = 1e-7,
   ):
     """Prepares to train; nothing is compiled before the first epoch.
 
@@ -59,8 +60,9 @@ class Trainer:
       features: float32 [n, dim], may be memory-mapped.
       noise_dim: see `loss_fn`.
       batch_size: features per update.
-      learning_rate: Adam's. Paper-silent: its epsilon, here Keras's 1e-7.
+      learning_rate: Adam's.
       seed: of the noise and the order.
+      epsilon: Adam's. Paper-silent; Keras's default.
 
     Raises:
       Error: if there is not one whole batch.
@@ -78,7 +80,9 @@ class Trainer:
     self._batch_size = batch_size
     self._noise_dim = noise_dim
     self._seed = seed
-    self._adam = tf.keras.optimizers.Adam(learning_rate, jit_compile=False)
+    self._adam = tf.keras.optimizers.Adam(
+      learning_rate, epsilon=epsilon, jit_compile=False
+    )
     self._adam.build(list(variables.values()))
     # Calls of equal length: one compilation serves all.
     most = max(1, MAX_FEATURES_PER_CALL // batch_size)

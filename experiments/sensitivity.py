@@ -1,0 +1,156 @@
+"""Measures what the paper's silent choices do to rate and accuracy.
+
+  python -m experiments.sensitivity --output=experiments/results/sensitivity.json
+
+Each choice is varied alone from the default recipe, at the paper's four
+lambdas, on faces-train; rate, distortion and verification are those of
+faces-validation. Every run is first trained for the 82,600 updates that 40
+epochs of the whole training set are, then for twice as many, and so on until
+doubling moves its rate by less than 2 % or --max_epochs is reached. Runs lie in
+--runs and are continued, two at a time, wherever the study was stopped; hours.
+"""
+
+import concurrent.futures
+import json
+import pathlib
+import subprocess
+import sys
+
+import tqdm
+from absl import flags
+
+from experiments import paper
+from tsenh import checkpoints, cli, files, provenance, results
+from tsenh.errors import Error
+
+_OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
+_RUNS = flags.DEFINE_string("runs", "runs/sensitivity", "Folder of the runs.")
+_MAX_EPOCHS = flags.DEFINE_integer(
+  "max_epochs", 368, "The longest run, in epochs of faces-train."
+)
+_ONLY = flags.DEFINE_multi_string(
+  "only", [], "Train these alone, e.g. default/1e-6; the others are kept."
+)
+flags.mark_flag_as_required("output")
+
+LAMBDAS = ("1e-4", "1e-5", "1e-6", "1e-7")
+VARIANTS = {
+  "default": [],
+  "distortion=sum": ["--distortion=sum"],
+  "code_dim=64": ["--code_dim=64"],
+  "hidden_dim=256": ["--hidden_dim=256"],
+  "gdn_layers=2": ["--gdn_layers=2"],
+  "gdn=tfc": ["--gdn=tfc"],
+  "noise=before_clip": ["--noise=before_clip"],
+  "adam_epsilon=1e-8": ["--adam_epsilon=1e-8"],
+}
+# 82,524 updates on faces-train; 40 epochs of faces are 82,600.
+BASE_EPOCHS = 46
+TOLERANCE = 0.02  # Of the rate, when the length is doubled.
+PROCESSES = 2
+
+
+def folder(variant: str, lmbda: str) -> pathlib.Path:
+  return pathlib.Path(_RUNS.value) / f"{variant}-{lmbda}"
+
+
+def records(variant: str, lmbda: str):
+  """The validations of a run, by epoch."""
+  found = checkpoints.read_validation(folder(variant, lmbda))
+  return {record["epoch"]: record for record in found}
+
+
+def change(validations, epochs: int) -> float:
+  """How far the rate moved, relatively, in the last doubling."""
+  rate = "entropy_bits_per_feature"
+  before, after = validations[epochs // 2][rate], validations[epochs][rate]
+  return after / before - 1
+
+
+def train(variant: str, lmbda: str, epochs: int) -> None:
+  run = folder(variant, lmbda)
+  run.mkdir(parents=True, exist_ok=True)
+  with open(run.parent / f"{run.name}.log", "a") as log:
+    code = subprocess.run(
+      [
+        *(sys.executable, "-m", "tsenh.train_codec", f"--lambda={lmbda}"),
+        *("--features=faces-train", "--validation=faces-validation"),
+        *(f"--validate_every={BASE_EPOCHS}", f"--epochs={epochs}"),
+        *(*VARIANTS[variant], f"--output={run}", "--resume"),
+      ],
+      stderr=log,
+      check=False,
+    ).returncode
+  if code:
+    raise Error(f"training failed; {log.name} says why.")
+
+
+def write() -> None:
+  runs = []
+  for variant in VARIANTS:
+    for lmbda in LAMBDAS:
+      validations = records(variant, lmbda)
+      if not validations:
+        continue
+      config = checkpoints.read_config(folder(variant, lmbda))
+      epochs = max(validations)
+      doubled = epochs > BASE_EPOCHS and change(validations, epochs)
+      runs.append(
+        {
+          "variant": variant,
+          "lambda": lmbda,
+          "rate_change_when_doubled": doubled or None,
+          "parameters": config.get("parameters"),
+          "seconds": config["wall_time_seconds"],
+          "git_commit": config["git_commit"],
+          "git_dirty": config["git_dirty"],
+          "validations": list(validations.values()),
+        }
+      )
+  files.write_json(
+    _OUTPUT.value,
+    {
+      "format": results.FORMAT,
+      "study": "silent choices, one at a time, on faces-validation",
+      "paper_bits_per_dimension": [
+        point.bits_per_dimension for point in paper.TABLE_1["PRO"]
+      ],
+      "runs": runs,
+      "date": provenance.now(),
+      "versions": provenance.versions(),
+    },
+  )
+
+
+def main():
+  files.check_output(_OUTPUT.value)
+  jobs = [(v, lmbda) for v in VARIANTS for lmbda in LAMBDAS]
+  if _ONLY.value:
+    jobs = [job for job in jobs if "/".join(job) in _ONLY.value]
+  epochs = BASE_EPOCHS
+  while jobs and epochs <= _MAX_EPOCHS.value:
+    todo = [job for job in jobs if epochs not in records(*job)]
+    with concurrent.futures.ThreadPoolExecutor(PROCESSES) as pool:
+      trained = [pool.submit(train, *job, epochs) for job in todo]
+      for future in tqdm.tqdm(
+        concurrent.futures.as_completed(trained),
+        total=len(trained),
+        unit="run",
+        desc=f"{epochs} epochs",
+      ):
+        future.result()
+        write()
+    jobs = [
+      job
+      for job in jobs
+      if epochs == BASE_EPOCHS
+      or abs(change(records(*job), epochs)) >= TOLERANCE
+    ]
+    epochs *= 2
+  write()
+  left = ", ".join("/".join(job) for job in jobs)
+  print(json.dumps({"not settled": left or None}))
+
+
+if __name__ == "__main__":
+  cli.run(main)
