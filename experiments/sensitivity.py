@@ -1,6 +1,6 @@
 """Measures what the paper's silent choices do to rate and accuracy.
 
-  python -m experiments.sensitivity --output=experiments/results/sensitivity.json
+  python -m experiments.sensitivity --output=sensitivity.json
 
 Each choice is varied alone from the default recipe, at the paper's four
 lambdas, on faces-train; rate, distortion and verification are those of

@@ -1,0 +1,360 @@
+"""The codec and its file in NumPy alone: what a port has to do, and no more.
+
+  from tsenh import portable
+  codec = portable.load("checkpoints/pro-1e-6")
+  data = portable.compress(codec, features)  # The bytes of a .tsf file.
+  features = portable.decompress(codec, data)
+
+FORMAT.md is the text to this code. Nothing is shared with the TensorFlow
+implementation, so that each can be held against the other. It is for reading
+and for small machines: the range coder is a Python loop.
+"""
+
+import bisect
+import json
+import pathlib
+import struct
+import zlib
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+
+import numpy as np
+
+from tsenh.errors import Error
+
+MAGIC, VERSION = b"TSF\x1a", 1
+SHARED, SEPARATE = 0, 1
+HEADER_BYTES, MAX_BLOCK_SIZE = 48, 1 << 16
+TOTAL = 1 << 16  # The frequencies of a table's symbols sum to it.
+
+
+class PortableCodec(NamedTuple):
+  """A run folder, read.
+
+  Attributes:
+    config: config.json.
+    weights: float64 arrays by name, from weights.npz.
+    lower: int [code_dim], the value that each table's first symbol stands for.
+    cdf: each table's cumulative frequencies, from 0 to 2^16, padding cut off.
+  """
+
+  config: Dict[str, Any]
+  weights: Dict[str, np.ndarray]
+  lower: List[int]
+  cdf: List[List[int]]
+
+
+def load(folder: str) -> PortableCodec:
+  """Reads a finished run folder."""
+  path = pathlib.Path(folder)
+  config = json.loads((path / "config.json").read_text())
+  if config["status"] != "finished":
+    raise Error(f"{folder}: the run is unfinished.")
+  with np.load(path / "weights.npz") as arrays:
+    weights = {name: np.float64(arrays[name]) for name in arrays.files}
+  with np.load(path / "tables.npz") as arrays:
+    lower, cdf = arrays["lower"].tolist(), arrays["cdf"].tolist()
+  cdf = [row[: row.index(TOTAL) + 1] for row in cdf]
+  return PortableCodec(config, weights, lower, cdf)
+
+
+# The network.
+
+
+def encode(codec: PortableCodec, features: np.ndarray) -> np.ndarray:
+  """Eq. (1): integer codes, int32 [n, code_dim], of float [n, feature_dim]."""
+  x = _dense(codec, "encoder/fc1", np.float64(features))
+  x = _gdn(codec, "encoder/gdn", x)
+  x = _dense(codec, "encoder/fc2", x)
+  if codec.config["gdn_layers"] == 2:
+    x = _gdn(codec, "encoder/gdn_code", x)
+  clip = codec.config["clip"]
+  return np.rint(np.clip(x, -clip, clip)).astype(np.int32)  # Halves to even.
+
+
+def decode(codec: PortableCodec, codes: np.ndarray) -> np.ndarray:
+  """Eq. (2): features, float32 [n, feature_dim], of int [n, code_dim]."""
+  if np.abs(codes).max() > np.rint(codec.config["clip"]):
+    raise Error("a code's element is beyond the codec's clip.")
+  x = np.float64(codes)
+  if codec.config["gdn_layers"] == 2:
+    x = _gdn(codec, "decoder/gdn_code", x)
+  x = _dense(codec, "decoder/fc1", x)
+  x = _gdn(codec, "decoder/gdn", x)
+  return np.float32(_dense(codec, "decoder/fc2", x))
+
+
+def _dense(codec: PortableCodec, name: str, x: np.ndarray) -> np.ndarray:
+  return x @ codec.weights[f"{name}/kernel"] + codec.weights[f"{name}/bias"]
+
+
+def _gdn(codec: PortableCodec, name: str, x: np.ndarray) -> np.ndarray:
+  """GDN in the encoder, IGDN in the decoder."""
+  beta = _unfold(codec.weights[f"{name}/reparam_beta"], 1e-6)
+  gamma = _unfold(codec.weights[f"{name}/reparam_gamma"], 0.0)
+  if codec.config["gdn"] == "classic":
+    pool = np.sqrt(beta + np.square(x) @ gamma)
+  else:
+    pool = beta + np.abs(x) @ gamma
+  return x / pool if name.startswith("encoder") else x * pool
+
+
+def _unfold(stored: np.ndarray, minimum: float) -> np.ndarray:
+  """Beta or gamma of its stored form."""
+  return np.maximum(stored, np.sqrt(minimum + 2.0**-36)) ** 2 - 2.0**-36
+
+
+# The range coder. `cdfs` holds a table for each symbol of a string.
+
+
+def encode_string(symbols: Sequence[int], cdfs: Sequence[List[int]]) -> bytes:
+  """A string of symbols: the shortest number in their interval."""
+  digits, low, size = [], 0, 1 << 32
+
+  def carry():
+    i = len(digits) - 1
+    while digits[i] == 0xFFFF:
+      digits[i] = 0
+      i -= 1
+    digits[i] += 1
+
+  for symbol, cdf in zip(symbols, cdfs):
+    first, end = size * cdf[symbol] >> 16, size * cdf[symbol + 1] >> 16
+    low, size = low + first, end - first
+    if low >> 32:
+      carry()
+      low &= 0xFFFFFFFF
+    if size <= 1 << 16:
+      digits.append(low >> 16)
+      low, size = (low & 0xFFFF) << 16, size << 16
+  if low == 0:
+    return struct.pack(f">{len(digits)}H", *digits)
+  if low + size > 1 << 32:
+    carry()
+    tail = 0
+  else:
+    tail = _round_up(low, size)
+  return struct.pack(f">{len(digits)}HI", *digits, tail).rstrip(b"\0")
+
+
+def _round_up(low: int, size: int) -> int:
+  """The multiple of 2^24, or else 2^16, from `low` on in the interval."""
+  up = (low + 0xFFFFFF) & ~0xFFFFFF
+  return up if up < low + size else (low + 0xFFFF) & ~0xFFFF
+
+
+def decode_string(string: bytes, cdfs: Sequence[List[int]]) -> List[int]:
+  """The symbols of a string."""
+  padded = string + bytes(4 + 2 * len(cdfs))  # Zeros follow a string's end.
+  value, position = int.from_bytes(padded[:4], "big"), 4
+  symbols, low, size = [], 0, 1 << 32
+  for cdf in cdfs:
+    offset = (value - low) & 0xFFFFFFFF
+    # The last symbol that begins at or before the offset: the smallest `end`
+    # with offset < size * end / 2^16.
+    least = -(-((offset + 1) << 16) // size)
+    symbol = bisect.bisect_left(cdf, least) - 1
+    symbols.append(symbol)
+    first, end = size * cdf[symbol] >> 16, size * cdf[symbol + 1] >> 16
+    low, size = (low + first) & 0xFFFFFFFF, end - first
+    if size <= 1 << 16:
+      low, size = (low & 0xFFFF) << 16, size << 16
+      digit = int.from_bytes(padded[position : position + 2], "big")
+      value, position = (value & 0xFFFF) << 16 | digit, position + 2
+  straddles = low == 0 or low + size > 1 << 32
+  expected = 0 if straddles else _round_up(low, size)
+  if value != expected or position < len(string):
+    raise Error("a block's string does not end where its codes do.")
+  return symbols
+
+
+# Payloads: the codes of a block.
+
+
+def pack(codec: PortableCodec, codes: np.ndarray, packing: int) -> bytes:
+  """The payload of codes int [n, code_dim]."""
+  symbols, escaped = [], []
+  for code in codes.tolist():
+    for value, lower, cdf in zip(code, codec.lower, codec.cdf):
+      symbol, escape = value - lower, len(cdf) - 2
+      if not 0 <= symbol < escape:
+        symbol = escape
+        escaped.append(value)
+      symbols.append(symbol)
+  payload = struct.pack(f"<I{len(escaped)}i", len(escaped), *escaped)
+  if packing == SHARED:
+    return payload + encode_string(symbols, codec.cdf * len(codes))
+  dim = len(codec.cdf)
+  strings = [
+    encode_string(symbols[start : start + dim], codec.cdf)
+    for start in range(0, len(symbols), dim)
+  ]
+  longest = max(map(len, strings))
+  width, kind = (1, "B") if longest < 256 else (2, "H")
+  if longest >= 65536:
+    width, kind = 4, "I"
+  payload += struct.pack(f"<B{len(strings)}{kind}", width, *map(len, strings))
+  return payload + b"".join(strings)
+
+
+def unpack(
+  codec: PortableCodec, payload: bytes, count: int, packing: int
+) -> np.ndarray:
+  """The codes of a payload, int32 [count, code_dim]."""
+  try:
+    (num_escapes,) = struct.unpack_from("<I", payload)
+    escaped = list(struct.unpack_from(f"<{num_escapes}i", payload, 4))
+    rest = payload[4 + 4 * num_escapes :]
+    if packing == SHARED:
+      strings = [rest]
+    else:
+      kind = {1: "B", 2: "H", 4: "I"}.get(rest[0], "")
+      lengths = struct.unpack_from(f"<{count}{kind}", rest, 1) if kind else ()
+      strings, position = [], 1 + rest[0] * count
+      for length in lengths:
+        strings.append(rest[position : position + length])
+        position += length
+      if position != len(rest) or not kind:
+        raise Error("a block's strings are not as long as it says.")
+  except (struct.error, IndexError) as error:
+    raise Error("a block ends within its lists.") from error
+  repeats = count if packing == SHARED else 1
+  symbols = []
+  for string in strings:
+    symbols += decode_string(string, codec.cdf * repeats)
+  values = []
+  for symbol, lower, cdf in zip(
+    symbols, codec.lower * count, codec.cdf * count
+  ):
+    if symbol < len(cdf) - 2:
+      values.append(symbol + lower)
+    elif escaped:
+      values.append(escaped.pop(0))
+    else:
+      raise Error("a block lists fewer escaped values than it uses.")
+  if escaped:
+    raise Error("a block lists more escaped values than it uses.")
+  return np.array(values, np.int32).reshape(count, len(codec.lower))
+
+
+# The file.
+
+
+def compress(
+  codec: PortableCodec,
+  features: np.ndarray,
+  packing: int = SHARED,
+  block_size: int = 1024,
+) -> bytes:
+  """A whole .tsf file of features, float [n, feature_dim]."""
+  return compress_codes(codec, encode(codec, features), packing, block_size)
+
+
+def compress_codes(
+  codec: PortableCodec, codes: np.ndarray, packing: int, block_size: int
+) -> bytes:
+  """A whole .tsf file of codes, int [n, code_dim]."""
+  header = struct.pack(
+    "<4sBBHIIIQ8s8s",
+    MAGIC,
+    VERSION,
+    packing,
+    0,
+    *_dimensions(codec),
+    block_size,
+    len(codes),
+    *_digests(codec),
+  )
+  parts, lengths = [_with_crc(header)], []
+  for start in range(0, len(codes), block_size):
+    block = codes[start : start + block_size]
+    payload = pack(codec, block, packing)
+    head = struct.pack("<II", len(block), len(payload))
+    parts += [head, struct.pack("<I", zlib.crc32(head + payload)), payload]
+    lengths.append(len(payload))
+  parts.append(_with_crc(struct.pack(f"<{len(lengths)}I", *lengths)))
+  return b"".join(parts)
+
+
+def decompress(codec: PortableCodec, data: bytes) -> np.ndarray:
+  """The features of a whole .tsf file, float32 [n, feature_dim]."""
+  return decode(codec, decompress_codes(codec, data))
+
+
+def decompress_codes(codec: PortableCodec, data: bytes) -> np.ndarray:
+  """The codes of a whole .tsf file, int32 [n, code_dim].
+
+  Raises:
+    Error: if the file is damaged, of another version, or another codec's.
+  """
+  packing, block_size, num_features = _read_header(codec, data)
+  codes, lengths, position = [], [], HEADER_BYTES
+  for start in range(0, num_features, block_size):
+    expected = min(block_size, num_features - start)
+    payload = _read_block(codec, data, position, expected)
+    codes.append(unpack(codec, payload, expected, packing))
+    lengths.append(len(payload))
+    position += 12 + len(payload)
+  if data[position:] != _with_crc(struct.pack(f"<{len(lengths)}I", *lengths)):
+    raise Error("the index at the end is damaged, cut off or followed by more.")
+  return np.concatenate(codes)
+
+
+def _read_header(codec: PortableCodec, data: bytes) -> Tuple[int, int, int]:
+  """Checks the header; returns packing, block_size and num_features."""
+  header = data[:HEADER_BYTES]
+  if header[:4] != MAGIC:
+    raise Error("not a .tsf file.")
+  if len(header) < HEADER_BYTES:
+    raise Error("the file ends within its header.")
+  if header[4] != VERSION:
+    raise Error(f"a .tsf file of version {header[4]}, expected {VERSION}.")
+  if header != _with_crc(header[:-4]):
+    raise Error("the header is damaged.")
+  packing, reserved, *dimensions, block_size, num_features = struct.unpack_from(
+    "<BHIIIQ", header, 5
+  )
+  if (
+    packing not in (SHARED, SEPARATE)
+    or reserved != 0
+    or not 1 <= block_size <= MAX_BLOCK_SIZE
+    or num_features == 0
+  ):
+    raise Error("the header holds values that no writer writes.")
+  if (*dimensions, header[28:36], header[36:44]) != (
+    *_dimensions(codec),
+    *_digests(codec),
+  ):
+    raise Error("written with another codec or other tables.")
+  return packing, block_size, num_features
+
+
+def _read_block(
+  codec: PortableCodec, data: bytes, position: int, expected: int
+) -> bytes:
+  """The payload of the block at a position, checked."""
+  if len(data) < position + 12:
+    raise Error("the file ends within a block.")
+  count, length, crc = struct.unpack_from("<III", data, position)
+  longest = count * (6 * len(codec.lower) + 16) + 16
+  if count != expected or length > longest:
+    raise Error("a block is damaged.")
+  payload = data[position + 12 : position + 12 + length]
+  if crc != zlib.crc32(data[position : position + 8] + payload):
+    raise Error("a block is damaged or cut off.")
+  return payload
+
+
+def _dimensions(codec: PortableCodec) -> Tuple[int, int]:
+  return codec.config["feature_dim"], codec.config["code_dim"]
+
+
+def _digests(codec: PortableCodec) -> Tuple[bytes, bytes]:
+  """The first 8 bytes of the codec's and of the tables' SHA-256."""
+  return tuple(
+    bytes.fromhex(codec.config[key])[:8]
+    for key in ("codec_digest", "table_digest")
+  )
+
+
+def _with_crc(data: bytes) -> bytes:
+  return data + struct.pack("<I", zlib.crc32(data))
