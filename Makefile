@@ -22,6 +22,7 @@ $(INSTALLED): setup.py pyproject.toml constraints.txt
 	  --constraint constraints.txt --editable '.[test]'
 	@touch $@
 
+demo: export TSENH_TEST_LOG = demo/test_log.jsonl
 demo: $(INSTALLED) ## Train a codec, code LFW, evaluate, draw (about 4 min)
 	@mkdir -p demo
 	$(PY) -m tsenh.train_codec --lambda=1e-6 --output=demo/pro-1e-6 --overwrite

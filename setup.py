@@ -47,6 +47,7 @@ setuptools.setup(
   # once it is installed.
   package_dir={"tsenh.trained": "checkpoints"},
   package_data={
+    "tsenh": ["py.typed"],
     "tsenh.data": ["*.npz", "*.md"],
     "tsenh.trained": ["*/config.json", "*/weights.npz", "*/tables.npz"],
   },

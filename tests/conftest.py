@@ -41,8 +41,9 @@ def small_faces(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def run():
+def run(tmp_path_factory):
   """Runs an entry point in a process of its own; returns the process."""
+  log = tmp_path_factory.mktemp("log") / "test_log.jsonl"
 
   def run(module, *flags, cwd, stdin=None, check=True):
     process = subprocess.run(
@@ -50,7 +51,11 @@ def run():
       cwd=cwd,
       input=stdin,
       capture_output=True,
-      env={**os.environ, "PYTHONPATH": str(ROOT)},
+      env={
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "TSENH_TEST_LOG": str(log),
+      },
       check=False,
     )
     if check and process.returncode != 0:

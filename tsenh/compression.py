@@ -1,7 +1,8 @@
-"""From features to a `.tsf` file and back, with bounded memory.
+"""From features to a `.tsf` file and back.
 
 A `Compressor` is whatever turns features into integer codes, together with the
-entropy coder fitted to those codes; `load` finds one by name.
+entropy coder fitted to those codes; `load` finds one by name. It compresses
+arrays in memory; `encode` and `decode` are for files of any size.
 """
 
 import collections
@@ -9,6 +10,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import functools
+import io
 import os
 import re
 from typing import (
@@ -24,7 +26,8 @@ from typing import (
 
 import numpy as np
 
-from tsenh import bitstream, checkpoints, entropy, features
+from tsenh import bitstream, checkpoints, entropy
+from tsenh import features as features_lib
 from tsenh.codec import Codec
 from tsenh.errors import Error
 from tsenh.features import FeatureStream
@@ -45,7 +48,7 @@ _Out = TypeVar("_Out")
 
 @dataclasses.dataclass(frozen=True)
 class Compressor:
-  """A codec with its entropy coder.
+  """A codec with its entropy coder; safe to share by threads.
 
   Attributes:
     name: what the user called it.
@@ -56,6 +59,57 @@ class Compressor:
   name: str
   transform: Union[Codec, ScalarQuantizer]
   coder: entropy.EntropyCoder
+
+  def compress(
+    self,
+    features: np.ndarray,
+    packing: str = "shared",
+    block_size: int = bitstream.DEFAULT_BLOCK_SIZE,
+  ) -> bytes:
+    """Compresses features to the bytes of a `.tsf` file (FORMAT.md).
+
+    Args:
+      features: float32 or float16 [n, feature_dim].
+      packing: "shared", one string per block, the smallest; or "separate", one
+        per feature.
+      block_size: features per block, 1 to 65,536.
+
+    Returns:
+      The whole file: 48 bytes of header, then about what the rate says.
+
+    Raises:
+      Error: if these are not features of this codec.
+    """
+    array = features_lib.check_features(np.asarray(features), "features")
+    if packing not in bitstream.PACKINGS:
+      raise Error(f"packing is {packing!r}, expected shared or separate.")
+    if not 1 <= block_size <= bitstream.MAX_BLOCK_SIZE:
+      raise Error(f"block_size is {block_size}, expected 1 to 65536.")
+    file = io.BytesIO()
+    stream = features_lib.stream(array, block_size)
+    encode(self, stream, file, packing, block_size)
+    return file.getvalue()
+
+  def decompress(
+    self, data: bytes, start: int = 0, count: Optional[int] = None
+  ) -> np.ndarray:
+    """Decompresses features; of a range only its blocks are decoded.
+
+    Args:
+      data: what `compress` returned, or the content of a `.tsf` file.
+      start: the first feature.
+      count: how many features; None is all from `start` on.
+
+    Returns:
+      float32 [count, feature_dim].
+
+    Raises:
+      Error: if the bytes are damaged, or another codec's, or do not hold the
+        range.
+    """
+    file = io.BytesIO(data)
+    header = read_header(self, file)
+    return np.concatenate(list(decode(self, file, header, start, count)))
 
   @functools.cached_property
   def digests(self) -> Tuple[bytes, bytes]:
@@ -92,7 +146,7 @@ def load(name: str) -> Compressor:
     match = _SQ.fullmatch(name)
     if not match or int(match[1]) > MAX_QP:
       raise Error(f"{name}: expected sq:QP with QP from 0 to {MAX_QP}.")
-    training = features.load(match[2] or "faces").features
+    training = features_lib.load(match[2] or "faces").features
     quantizer = ScalarQuantizer(int(match[1]), training.shape[1])
     tables = entropy.fit_tables(quantizer.encode(training))
     return Compressor(name, quantizer, entropy.EntropyCoder(*tables))

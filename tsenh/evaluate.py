@@ -11,6 +11,8 @@ are the rate. --codec=none evaluates the features as they are, and
 
 The JSON holds all metrics on the distances as decoded, and under "normalized"
 again with the decoded features scaled to unit length. README.md lists its keys.
+Each evaluation but those on faces-validation is noted in a log of test-set
+evaluations, test_log.jsonl (TSENH_TEST_LOG names another file).
 """
 
 import math
@@ -74,9 +76,8 @@ def _measure_codec(
   """Encodes to a file and decodes it: decoded features, and the rates."""
   compressor = compression.load(_CODEC.value)
   size = bitstream.DEFAULT_BLOCK_SIZE
-  count, dim = original.shape
-  blocks = (original[start : start + size] for start in range(0, count, size))
-  stream = features.FeatureStream(count, dim, blocks)
+  count = len(original)
+  stream = features.stream(original, size)
   packing = _PACKING.value
   with tempfile.TemporaryFile() as file:
     file_bytes = compression.encode(compressor, stream, file, packing, size)
@@ -166,6 +167,9 @@ def main():
   }
   files.write_json(_OUTPUT.value, result)
   print(_summary(result))
+  logged = results.log_test(result)
+  if logged:
+    print(logged, file=sys.stderr)
 
 
 def _summary(result: Dict[str, Any]) -> str:

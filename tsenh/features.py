@@ -89,7 +89,7 @@ def load(source: str) -> FeatureSet:
   if path.suffix == ".npy":
     with _readable(path):
       array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return FeatureSet(_check_features(array, source))
+    return FeatureSet(check_features(array, source))
   with _readable(path), np.load(path, allow_pickle=False) as archive:
     known = [field.name for field in dataclasses.fields(FeatureSet)]
     arrays = {name: archive[name] for name in known if name in archive.files}
@@ -166,8 +166,20 @@ def _readable(source) -> Iterator[None]:
     raise Error(f"{source}: not a readable numpy file ({reason}).") from error
 
 
-def _check_features(array: np.ndarray, source: str) -> np.ndarray:
-  """The features as float32 [n, dim], or an Error."""
+def check_features(array: np.ndarray, source: str) -> np.ndarray:
+  """Checks that an array holds features.
+
+  Args:
+    array: float32 or float16 [n, dim].
+    source: where it came from, for the message.
+
+  Returns:
+    The features as float32 [n, dim].
+
+  Raises:
+    Error: if it does not; also on NaN, infinity, or a magnitude above
+      `MAX_MAGNITUDE`.
+  """
   _check_kind(array.dtype, array.shape, source)
   if array.size == 0:
     raise Error(f"{source}: array 'features' is empty.")
@@ -223,7 +235,7 @@ def _check(arrays: dict, source: str) -> FeatureSet:
   def first(bad_rows):
     return int(np.flatnonzero(bad_rows)[0])
 
-  features = _check_features(arrays["features"], source)
+  features = check_features(arrays["features"], source)
   n = len(features)
   for name, kind in (("names", "U"), ("identities", "iu")):
     if name in arrays:
@@ -310,6 +322,13 @@ class FeatureStream:
   blocks: Iterator[np.ndarray]
 
 
+def stream(features: np.ndarray, block_size: int) -> FeatureStream:
+  """Features float32 [n, dim] that are in memory, as a stream."""
+  starts = range(0, len(features), block_size)
+  blocks = (features[start : start + block_size] for start in starts)
+  return FeatureStream(*features.shape, blocks)
+
+
 @contextlib.contextmanager
 def open_stream(source: str, block_size: int) -> Iterator[FeatureStream]:
   """Opens features for reading with bounded memory, whatever their number.
@@ -333,10 +352,7 @@ def open_stream(source: str, block_size: int) -> Iterator[FeatureStream]:
     if source == "-":
       yield _npy_stream(sys.stdin.buffer, "standard input", block_size)
     elif source in ("faces-train", "faces-validation"):
-      features = load(source).features
-      starts = range(0, len(features), block_size)
-      blocks = (features[start : start + block_size] for start in starts)
-      yield FeatureStream(*features.shape, blocks)
+      yield stream(load(source).features, block_size)
     else:
       path = _path(source)
       with _readable(source):

@@ -39,10 +39,16 @@ def now() -> str:
   )
 
 
+def checkout() -> Optional[pathlib.Path]:
+  """The source checkout that this package runs from, if it does."""
+  folder = pathlib.Path(__file__).resolve().parent.parent
+  return folder if (folder / ".git").exists() else None
+
+
 def _git(*arguments: str) -> Optional[str]:
   """What git says of the checkout that this package runs from."""
-  folder = pathlib.Path(__file__).resolve().parent.parent
-  if not (folder / ".git").exists():
+  folder = checkout()
+  if folder is None:
     return None
   try:
     return subprocess.run(

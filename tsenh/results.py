@@ -1,12 +1,64 @@
 """One evaluation = one JSON file; README.md lists its keys."""
 
 import json
+import os
 import pathlib
 from typing import Any, Dict, List
 
+from tsenh import provenance
 from tsenh.errors import Error
 
 FORMAT = 1
+# Choices are made on this set, so looking at it needs no record.
+VALIDATION_SET = "faces-validation"
+_LOGGED = (
+  *("date", "method", "features", "bits_per_feature", "correct_pairs"),
+  *("codec_digest", "features_digest", "command", "git_commit", "git_dirty"),
+)
+
+
+def log_test(result: Dict[str, Any]) -> str:
+  """Records that somebody looked at a test set, in one line of a log.
+
+  The log is the file that the environment variable TSENH_TEST_LOG names;
+  otherwise experiments/results/test_log.jsonl of a source checkout, or
+  ~/.local/state/tsenh/test_log.jsonl. Evaluations on the validation split are
+  not logged.
+
+  Args:
+    result: of an evaluation.
+
+  Returns:
+    A sentence for the user; empty where nothing was logged.
+  """
+  if result["features"] == VALIDATION_SET:
+    return ""
+  path = pathlib.Path(os.environ.get("TSENH_TEST_LOG") or _default_log())
+  path.parent.mkdir(parents=True, exist_ok=True)
+  entry = {key: result.get(key) for key in _LOGGED}
+  with open(path, "a") as log:
+    log.write(json.dumps(entry) + "\n")
+  same = [
+    line
+    for line in read_log(str(path))
+    if line["codec_digest"] == entry["codec_digest"]
+    and line["method"] == entry["method"]
+    and line["features_digest"] == entry["features_digest"]
+  ]
+  return f"evaluation {len(same)} of this on this test set, logged in {path}"
+
+
+def read_log(path: str) -> List[Dict[str, Any]]:
+  """The entries of a log that `log_test` wrote."""
+  return [json.loads(line) for line in pathlib.Path(path).open()]
+
+
+def _default_log() -> pathlib.Path:
+  checkout = provenance.checkout()
+  if checkout is not None:
+    return checkout / "experiments" / "results" / "test_log.jsonl"
+  state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+  return pathlib.Path(state).expanduser() / "tsenh" / "test_log.jsonl"
 
 
 def read(path: str) -> Dict[str, Any]:
