@@ -30,14 +30,17 @@ def folder(name):
   return str(EXPECTED / "codecs" / name)
 
 
-def tensorflow_string(symbols, cdfs):
-  """The string of TensorFlow Compression's range coder."""
+def tensorflow_coder(cdfs):
+  """TensorFlow Compression's coder for one string of these tables."""
   width = max(map(len, cdfs))
   padded = [cdf + [cdf[-1]] * (width - len(cdf)) for cdf in cdfs]
-  coder = entropy.EntropyCoder(
-    np.zeros(len(cdfs), np.int32), np.array(padded, np.int32)
-  )
-  return coder._encode([], np.array([symbols], np.int32)).numpy()
+  lower = np.zeros(len(cdfs), np.int32)
+  return entropy.EntropyCoder(lower, np.array(padded, np.int32))
+
+
+def tensorflow_string(symbols, cdfs):
+  symbols = np.array([symbols], np.int32)
+  return tensorflow_coder(cdfs)._encode([], symbols).numpy()
 
 
 def range_coder_cases():

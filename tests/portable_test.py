@@ -7,11 +7,11 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT
-from expected_test import assert_close
+from expected_test import assert_close, tensorflow_coder, tensorflow_string
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tsenh import bitstream, checkpoints, compression, entropy, portable
+from tsenh import bitstream, checkpoints, compression, portable
 from tsenh.errors import Error
 from tsenh.features import stream
 
@@ -57,27 +57,19 @@ symbol_tables = st.lists(
 ).map(lambda inner: [0, *sorted(inner), portable.TOTAL])
 
 
-def ops(cdfs):
-  """TensorFlow Compression's coder for one string of these tables."""
-  width = max(map(len, cdfs))
-  padded = [cdf + [portable.TOTAL] * (width - len(cdf)) for cdf in cdfs]
-  lower = np.zeros(len(cdfs), np.int32)
-  return entropy.EntropyCoder(lower, np.array(padded, np.int32))
-
-
 @settings(max_examples=150)
 @given(st.lists(symbol_tables, min_size=1, max_size=30), st.data())
 def test_the_range_coder_writes_the_same_bytes(cdfs, data):
   symbols = [data.draw(st.integers(0, len(cdf) - 2)) for cdf in cdfs]
   string = portable.encode_string(symbols, cdfs)
-  assert string == ops(cdfs)._encode([], np.array([symbols])).numpy()
+  assert string == tensorflow_string(symbols, cdfs)
   assert portable.decode_string(string, cdfs) == symbols
 
 
 @settings(max_examples=150)
 @given(st.lists(symbol_tables, min_size=1, max_size=30), st.binary())
 def test_the_range_coder_refuses_the_same_bytes(cdfs, string):
-  coder, outcomes = ops(cdfs), []
+  coder, outcomes = tensorflow_coder(cdfs), []
   for decode in (
     lambda: coder._decode(string, [len(cdfs)]).tolist(),
     lambda: portable.decode_string(string, cdfs),
