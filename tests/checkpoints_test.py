@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 
@@ -9,9 +10,9 @@ from tsenh.codec import GDN_FORMS, Codec
 from tsenh.errors import Error
 
 
-def saved(folder, gdn="classic"):
+def saved(folder, gdn="classic", gdn_layers=1):
   """A finished run of a codec whose every variable was changed."""
-  codec = Codec(6, 4, 5, clip=7, gdn=gdn, seed=1)
+  codec = Codec(6, 4, 5, 7, gdn, gdn_layers, seed=1)
   rng = np.random.default_rng(0)
   for variable in codec.named_variables().values():
     variable.assign_add(rng.uniform(0.01, 0.1, variable.shape))
@@ -24,8 +25,9 @@ def saved(folder, gdn="classic"):
 
 
 @pytest.mark.parametrize("gdn", list(GDN_FORMS))
-def test_every_weight_survives_gdn_too(tmp_path, gdn):
-  codec, coder = saved(tmp_path, gdn)
+@pytest.mark.parametrize("gdn_layers", [1, 2])
+def test_every_weight_survives_gdn_too(tmp_path, gdn, gdn_layers):
+  codec, coder = saved(tmp_path, gdn, gdn_layers)
   loaded, loaded_coder = checkpoints.load(str(tmp_path))
   assert loaded.digest() == codec.digest()
   assert loaded_coder.digest() == coder.digest()
@@ -33,7 +35,7 @@ def test_every_weight_survives_gdn_too(tmp_path, gdn):
   np.testing.assert_array_equal(loaded.encoder(x), codec.encoder(x))
   y = np.float32(codec.encode(x))
   np.testing.assert_array_equal(loaded.decoder(y), codec.decoder(y))
-  assert len(codec.named_variables()) == 12
+  assert len(codec.named_variables()) == 8 + 4 * gdn_layers
 
 
 def test_an_unfinished_run_is_no_codec(tmp_path):
@@ -100,3 +102,29 @@ def test_the_shipped_codecs_are_the_papers_recipe():
     }
     assert {key: config[key] for key in recipe} == recipe
     checkpoints.load(name)
+
+
+@pytest.mark.parametrize("gdn_layers", [1, 2])
+def test_the_digests_are_those_of_format_md(tmp_path, gdn_layers):
+  """From the files alone, in the order that FORMAT.md gives."""
+  saved(tmp_path, gdn_layers=gdn_layers)
+  config = json.loads((tmp_path / "config.json").read_text())
+  weights = np.load(tmp_path / "weights.npz")
+  layers = ["fc1", "gdn", "fc2"]
+  names = {"encoder": layers, "decoder": layers}
+  if gdn_layers == 2:
+    names = {"encoder": [*layers, "gdn_code"], "decoder": ["gdn_code", *layers]}
+  sha = hashlib.sha256(f"6 4 5 7 classic {gdn_layers}".encode())
+  for network, own in names.items():
+    for layer in own:
+      dense = layer.startswith("fc")
+      for part in (
+        ("kernel", "bias") if dense else ("reparam_beta", "reparam_gamma")
+      ):
+        name = f"{network}/{layer}/{part}"
+        sha.update(name.encode() + weights[name].astype("<f4").tobytes())
+  assert sha.hexdigest() == config["codec_digest"]
+  tables = np.load(tmp_path / "tables.npz")
+  numbers = [*tables["cdf"].shape, *tables["lower"], *tables["cdf"].ravel()]
+  sha = hashlib.sha256(np.array(numbers, "<i4").tobytes())
+  assert sha.hexdigest() == config["table_digest"]

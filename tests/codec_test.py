@@ -65,6 +65,16 @@ def test_the_models_mirror_the_paper():
   assert len({kernel.tobytes() for kernel in kernels}) == 4
 
 
+def test_with_two_gdn_layers_the_decoder_mirrors_the_encoder():
+  codec = codec_lib.Codec(6, 4, 5, gdn_layers=2)
+  names = [layer.name for layer in codec.encoder.layers]
+  assert names == ["fc1", "gdn", "fc2", "gdn_code"]
+  names = [layer.name for layer in codec.decoder.layers]
+  assert names == ["gdn_code", "fc1", "gdn", "fc2"]
+  assert codec.encoder.layers[3].beta.shape == (4,)
+  assert codec.decoder.layers[0].inverse
+
+
 def test_the_seed_fixes_the_initial_weights():
   digests = [codec_lib.Codec(seed=seed).digest() for seed in (1, 1, 2)]
   assert digests[0] == digests[1] != digests[2]
@@ -89,6 +99,16 @@ def test_training_adds_the_noise_behind_the_clip():
   np.testing.assert_array_equal(c, np.clip(codec.encoder(f).numpy(), -0.5, 0.5))
   assert np.abs(c).max() == 0.5
   np.testing.assert_array_equal(f_rec, codec.decoder(c + noise))
+
+
+def test_noise_before_the_clip_never_leaves_it():
+  codec = perturbed(feature_dim=4, code_dim=3, hidden_dim=5, clip=0.5)
+  f = tf.random.stateless_normal([6, 4], [0, 1]) * 10
+  noise = tf.random.stateless_uniform([6, 3], [0, 2], -0.5, 0.5)
+  f_rec, c = codec(f, noise, noise_first=True)
+  np.testing.assert_array_equal(c, codec.latent(f))
+  noisy = np.clip(codec.encoder(f).numpy() + noise, -0.5, 0.5)
+  np.testing.assert_array_equal(f_rec, codec.decoder(noisy))
 
 
 def test_rounding_takes_halves_to_even():

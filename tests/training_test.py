@@ -12,7 +12,7 @@ def faces():
   return features.load("faces").features[:300]
 
 
-def make(faces, seed=3, learning_rate=1e-3):
+def make(faces, seed=3, learning_rate=1e-3, epsilon=1e-7):
   codec = Codec(128, 16, 24, seed=seed)
 
   def loss_fn(f_raw, noise):
@@ -21,7 +21,7 @@ def make(faces, seed=3, learning_rate=1e-3):
 
   variables = codec.named_variables()
   return training.Trainer(
-    variables, loss_fn, faces, 16, 32, learning_rate, seed
+    variables, loss_fn, faces, 16, 32, learning_rate, seed, epsilon
   )
 
 
@@ -39,9 +39,10 @@ def assert_same_state(a, b):
     np.testing.assert_array_equal(a[key], b[key], err_msg=key)
 
 
-def test_the_compiled_loop_equals_adam_written_out(faces):
+@pytest.mark.parametrize("epsilon", [1e-7, 1e-3])
+def test_the_compiled_loop_equals_adam_written_out(faces, epsilon):
   """Three epochs against a plain loop of the update rule in NumPy float64."""
-  trainer = make(faces)
+  trainer = make(faces, epsilon=epsilon)
   reference = Codec(128, 16, 24, seed=3)
   variables = list(reference.named_variables().values())
   m = [np.zeros(v.shape) for v in variables]
@@ -61,7 +62,7 @@ def test_the_compiled_loop_equals_adam_written_out(faces):
       for i, g in enumerate(tape.gradient(loss, variables)):
         m[i] = 0.9 * m[i] + 0.1 * g.numpy()
         s[i] = 0.999 * s[i] + 0.001 * g.numpy().astype(float) ** 2
-        variables[i].assign_sub(rate * m[i] / (np.sqrt(s[i]) + 1e-7))
+        variables[i].assign_sub(rate * m[i] / (np.sqrt(s[i]) + epsilon))
       epoch_losses.append(float(loss))
     losses.append(np.mean(epoch_losses))
   metrics = run(trainer, 3)

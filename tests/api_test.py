@@ -1,0 +1,116 @@
+"""tsenh.load and what it returns."""
+
+import concurrent.futures
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+import tsenh
+from tsenh.errors import Error
+
+
+def test_five_lines_in_any_folder_without_a_word_on_stderr(tmp_path):
+  program = """
+import numpy as np
+import tsenh
+codec = tsenh.load("pro-1e-6")
+features = np.full([3, 128], 0.05, np.float32)
+data = codec.compress(features)
+features = codec.decompress(data)
+print(type(data).__name__, features.dtype, features.shape)
+"""
+  process = subprocess.run(
+    [sys.executable, "-c", program],
+    cwd=tmp_path,
+    env={"PYTHONPATH": str(ROOT)},
+    capture_output=True,
+    check=True,
+  )
+  assert process.stdout.decode() == "bytes float32 (3, 128)\n"
+  assert process.stderr == b""
+
+
+def test_importing_tsenh_does_not_import_tensorflow():
+  program = "import sys, tsenh; assert 'tensorflow' not in sys.modules"
+  subprocess.run(
+    [sys.executable, "-c", program],
+    env={"PYTHONPATH": str(ROOT)},
+    check=True,
+  )
+
+
+@pytest.mark.parametrize("packing", ["shared", "separate"])
+def test_the_bytes_are_those_of_the_command(run, lfw, pro, packing, tmp_path):
+  run(
+    *("tsenh.encode", "--codec=pro-1e-6", "--input=lfw", "--output=lfw.tsf"),
+    f"--packing={packing}",
+    cwd=tmp_path,
+  )
+  data = pro.compress(lfw.features, packing)
+  assert data == (tmp_path / "lfw.tsf").read_bytes()
+  decoded = pro.decompress(data)
+  assert decoded.shape == lfw.features.shape
+  np.testing.assert_array_equal(
+    pro.decompress(data, start=1000, count=50), decoded[1000:1050]
+  )
+  run(
+    *("tsenh.decode", "--codec=pro-1e-6", "--input=lfw.tsf"),
+    "--output=lfw.npy",
+    cwd=tmp_path,
+  )
+  np.testing.assert_array_equal(np.load(tmp_path / "lfw.npy"), decoded)
+
+
+def test_half_precision_and_scalar_quantization_work_too(lfw):
+  codec = tsenh.load("sq:40")
+  faces = lfw.features[:20]
+  data = codec.compress(faces.astype(np.float16))
+  assert data == codec.compress(faces)  # The shipped features are float16.
+  assert np.abs(codec.decompress(data) - faces).max() <= codec.transform.q_step
+
+
+def test_many_threads_share_a_codec(lfw, pro):
+  parts = np.array_split(lfw.features[:2000], 40)
+  alone = [pro.compress(part) for part in parts]
+  with concurrent.futures.ThreadPoolExecutor(8) as pool:
+    together = list(pool.map(pro.compress, parts))
+    decoded = list(pool.map(pro.decompress, together))
+  assert together == alone
+  for features, data in zip(decoded, alone):
+    np.testing.assert_array_equal(features, pro.decompress(data))
+
+
+@pytest.mark.parametrize(
+  ("array", "message"),
+  [
+    (np.zeros(128, np.float32), r"shape \[128\], expected \[n, dim\]"),
+    (np.zeros([0, 128], np.float32), "is empty"),
+    (np.zeros([2, 127], np.float32), "127 dimensions, but pro-1e-6 is for 128"),
+    (np.zeros([2, 128]), "is float64, expected float32 or float16"),
+    (np.full([2, 128], np.nan, np.float32), "row 0 holds nan"),
+    ([["a"]], "expected float32"),
+  ],
+)
+def test_what_is_no_feature_is_refused(pro, array, message):
+  with pytest.raises(Error, match=message):
+    pro.compress(array)
+
+
+def test_bad_bytes_and_bad_settings_are_refused(pro, lfw):
+  data = pro.compress(lfw.features[:10])
+  for bad in (b"", b"hello", data[:-1], data + b"x"):
+    with pytest.raises(Error):
+      pro.decompress(bad)
+  with pytest.raises(Error, match="holds features 0 to 9"):
+    pro.decompress(data, 5, 6)
+  with pytest.raises(Error, match="another codec than pro-1e-5"):
+    tsenh.load("pro-1e-5").decompress(data)
+  with pytest.raises(Error, match="packing is 'new'"):
+    pro.compress(lfw.features[:10], packing="new")
+  with pytest.raises(Error, match="block_size is 0"):
+    pro.compress(lfw.features[:10], block_size=0)
+  with pytest.raises(Error, match="pro-1e-9: neither a run folder"):
+    tsenh.load("pro-1e-9")
