@@ -224,7 +224,7 @@ def _named(file: BinaryIO) -> Iterator[None]:
   try:
     yield
   except Error as error:
-    raise Error(f"{getattr(file, 'name', 'stream')}: {error}") from error
+    raise Error(f"{getattr(file, 'name', 'data')}: {error}") from error
 
 
 def decode(
