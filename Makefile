@@ -33,7 +33,7 @@ demo: $(INSTALLED) ## Train a codec, code LFW, evaluate, draw (about 4 min)
 	$(PY) -m tsenh.evaluate --codec=demo/pro-1e-6 --method=pro-1e-6 \
 	  --output=demo/pro-1e-6.json
 	$(PY) -m experiments.table --results=demo
-	$(PY) -m experiments.figures --results=demo --output=demo/rate_accuracy
+	$(PY) -m experiments.figures --results=demo
 
 test: $(INSTALLED) ## Run all tests (about 8 min)
 	$(PY) -m pytest
@@ -60,10 +60,10 @@ results: $(INSTALLED) ## Evaluate the shipped codecs, SQ and no codec on LFW
 	    --output=$(RESULTS)/lfw-$$(echo $$c | tr : -).json || exit 1; \
 	done
 
-table: $(INSTALLED) ## Rewrite README's table and figure from the results
-	$(PY) -m experiments.table --results=$(RESULTS) --update=README.md
-	$(PY) -m experiments.figures --results=$(RESULTS) \
-	  --output=$(RESULTS)/rate_accuracy
+table: $(INSTALLED) ## Rewrite the pages' tables and figures from the results
+	$(PY) -m experiments.table --results=$(RESULTS) --update
+	$(PY) -m experiments.figures --results=$(RESULTS)
+	$(PY) -m experiments.walkthrough --output=docs/figures
 
 benchmark: $(INSTALLED) ## Time training and coding (about 7 min, 12 GB of disk)
 	@mkdir -p $(RESULTS)

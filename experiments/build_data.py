@@ -1,12 +1,14 @@
 """Builds the shipped feature sets and the validation split from the originals.
 
-  python -m experiments.build_data --faces=faces.npz --lfw=lfw.npz
+  python -m experiments.build_data --faces=faces.npz --lfw=lfw.npz \
+      --dlib=dlib.npz
 
 The originals are float32 feature sets (tsenh/data/DATA_CARD.md says where they
 came from); what is written to tsenh/data/ is float16. Run once; the results are
 part of the package.
 """
 
+import dataclasses
 import pathlib
 
 import numpy as np
@@ -17,12 +19,21 @@ from tsenh import cli, features, files, verification
 _FACES = flags.DEFINE_string("faces", None, "Training set, float32.")
 _LFW = flags.DEFINE_string("lfw", None, "Test set with pairs, float32.")
 _OUTPUT = flags.DEFINE_string("output", "tsenh/data", "Folder to write to.")
-flags.mark_flags_as_required(["faces", "lfw"])
+_DLIB = flags.DEFINE_string(
+  "dlib",
+  None,
+  "dlib's features, float32: arrays faces, faces_names, lfw, lfw_names.",
+)
+flags.mark_flags_as_required(["faces", "lfw", "dlib"])
 
 PROVENANCE = (
   "MobileFaceNet features of public research photographs, PCA to 128"
   " dimensions and a fixed rotation, unit norm, stored as float16; see"
   " DATA_CARD.md."
+)
+DLIB_PROVENANCE = (
+  "dlib's 128-dimensional face descriptors of public research photographs,"
+  " stored as float16; see DATA_CARD.md."
 )
 SPLIT_SEED = 2020
 PAIRS_PER_FOLD = 300  # Of each kind, as in LFW.
@@ -82,17 +93,34 @@ def validation_split(faces: features.FeatureSet):
   return held_out.astype(np.int32), pairs.astype(np.int32), np.array(is_same)
 
 
+def dlib_sets(path: str, lfw: features.FeatureSet):
+  """The training and test set of dlib, the latter with the pairs of `lfw`."""
+  with np.load(path) as arrays:
+    faces = features.FeatureSet(arrays["faces"], arrays["faces_names"])
+    rows = {name: i for i, name in enumerate(arrays["lfw_names"].tolist())}
+    order = [rows[photograph(n).split(".")[0]] for n in lfw.names.tolist()]
+    test = dataclasses.replace(lfw, features=arrays["lfw"][order])
+  return faces, test
+
+
+def save(path: str, feature_set: features.FeatureSet, provenance: str) -> None:
+  arrays = vars(feature_set)
+  arrays = {key: value for key, value in arrays.items() if value is not None}
+  for key in {"identities", "pairs"} & set(arrays):
+    arrays[key] = arrays[key].astype(np.int32)
+  arrays["features"] = arrays["features"].astype(np.float16)
+  arrays["provenance"] = provenance
+  files.write_arrays(path, arrays, np.savez_compressed)
+
+
 def main():
   output = pathlib.Path(_OUTPUT.value)
-  for name, path in (("faces", _FACES.value), ("lfw", _LFW.value)):
-    arrays = vars(features.load(path))
-    arrays = {key: value for key, value in arrays.items() if value is not None}
-    for key in {"identities", "pairs"} & set(arrays):
-      arrays[key] = arrays[key].astype(np.int32)
-    arrays["features"] = arrays["features"].astype(np.float16)
-    arrays["provenance"] = PROVENANCE
-    path = str(output / f"{name}.npz")
-    files.write_arrays(path, arrays, np.savez_compressed)
+  lfw = features.load(_LFW.value)
+  dlib_faces, dlib_lfw = dlib_sets(_DLIB.value, lfw)
+  save(str(output / "faces.npz"), features.load(_FACES.value), PROVENANCE)
+  save(str(output / "lfw.npz"), lfw, PROVENANCE)
+  save(str(output / "dlib-faces.npz"), dlib_faces, DLIB_PROVENANCE)
+  save(str(output / "dlib-lfw.npz"), dlib_lfw, DLIB_PROVENANCE)
   faces = features.load(str(output / "faces.npz"))
   held_out, pairs, is_same = validation_split(faces)
   files.write_arrays(

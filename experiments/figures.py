@@ -1,9 +1,13 @@
-"""Draws accuracy against rate beside the paper's points; reads JSONs alone.
+"""Draws figures from result JSONs alone.
 
-  python -m experiments.figures --results=demo --output=demo/rate_accuracy
+  python -m experiments.figures --results=demo
 
-writes demo/rate_accuracy.png and .pdf.
+writes rate_accuracy.png and .pdf, accuracy against rate beside the paper's
+points, into the folder; where it holds sensitivity.json also length.png and
+.pdf, what becomes of a codec as it is trained longer.
 """
+
+import pathlib
 
 import matplotlib
 
@@ -18,10 +22,7 @@ from tsenh import cli, results
 _RESULTS = flags.DEFINE_string(
   "results", None, "Folder of result JSONs, from tsenh.evaluate."
 )
-_OUTPUT = flags.DEFINE_string(
-  "output", None, "The pictures to write, without their suffix."
-)
-flags.mark_flags_as_required(["results", "output"])
+flags.mark_flag_as_required("results")
 
 LOWEST = 95  # Percent; what the paper has below is named in the legend.
 _COLORS = {"PRO": "C3", "SQ": "C0", "PQ": "C2", "OPQ": "C4"}
@@ -92,12 +93,58 @@ def _errorbar(axes, evaluations, style, **kwargs):
   )
 
 
+def draw_length(study):
+  """Rate, distortion and validation accuracy against updates."""
+  runs = [run for run in study["runs"] if run["variant"] == "default"]
+  figure, axes = plt.subplots(
+    3, 1, figsize=(7.2, 8), sharex=True, layout="constrained"
+  )
+  for i, run in enumerate(runs):
+    validations = run["validations"]
+    style = {
+      "marker": ".",
+      "color": f"C{i}",
+      "label": f"lambda {run['lambda']}",
+    }
+    steps = [v["step"] for v in validations]
+    bits = [v["entropy_bits_per_feature"] / 128 for v in validations]
+    axes[0].plot(steps, bits, **style)
+    published = study["paper_bits_per_dimension"][i]
+    axes[0].axhline(published, color=f"C{i}", ls=":", lw=1)
+    axes[1].plot(steps, [v["mse"] for v in validations], **style)
+    accuracy = [100 * v["accuracy"] for v in validations]
+    axes[2].plot(steps, accuracy, **style)
+  axes[0].set_ylabel("bits per dimension")
+  axes[0].set_title("Dotted: the paper's rates, in the same order", size=9)
+  axes[1].set_ylabel("mean squared error")
+  axes[1].set_yscale("log")
+  axes[2].set_ylabel("accuracy on faces-validation, %")
+  axes[2].set_xlabel("updates (batches of 32)")
+  for panel in axes:
+    panel.set_xscale("log")
+    panel.axvline(82_600, color="0.6", lw=0.8)
+    panel.axvline(4_125_000, color="0.6", lw=0.8, ls="--")
+    panel.grid(alpha=0.3)
+  axes[1].text(82_600, axes[1].get_ylim()[1], " 40 epochs here", va="top")
+  axes[1].text(
+    4_125_000, axes[1].get_ylim()[1], "the paper ", va="top", ha="right"
+  )
+  axes[0].legend(fontsize=8)
+  return figure
+
+
+def _save(figure, path: pathlib.Path) -> None:
+  for suffix, metadata in ((".png", {}), (".pdf", {"CreationDate": None})):
+    figure.savefig(path.with_suffix(suffix), dpi=150, metadata=metadata)
+    print(f"wrote {path.with_suffix(suffix)}")
+
+
 def main():
-  figure = draw(results.read_evaluations(_RESULTS.value))
-  for suffix, metadata in (("png", {}), ("pdf", {"CreationDate": None})):
-    path = f"{_OUTPUT.value}.{suffix}"
-    figure.savefig(path, dpi=150, metadata=metadata)
-    print(f"wrote {path}")
+  folder = pathlib.Path(_RESULTS.value)
+  _save(draw(results.read_evaluations(folder)), folder / "rate_accuracy")
+  study = folder / "sensitivity.json"
+  if study.exists():
+    _save(draw_length(results.read(study)), folder / "length")
 
 
 if __name__ == "__main__":

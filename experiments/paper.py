@@ -1,6 +1,7 @@
 """Published numbers (arXiv 2002.03627), as printed."""
 
-from typing import Dict, NamedTuple, Tuple
+import re
+from typing import Dict, NamedTuple, Optional, Tuple
 
 
 class Point(NamedTuple):
@@ -32,15 +33,23 @@ TABLE_1: Dict[str, Tuple[Point, ...]] = {
 }
 UNCOMPRESSED_ACCURACY = 99.32
 
-# Which cell each of our codecs stands beside. Inferred: the paper prints rates,
-# and its range of lambda and the form of QP, but not which gave which.
-COUNTERPARTS: Dict[str, Tuple[str, int]] = {
-  "pro-1e-4": ("PRO", 0),
-  "pro-1e-5": ("PRO", 1),
-  "pro-1e-6": ("PRO", 2),
-  "pro-1e-7": ("PRO", 3),
-  "sq:50": ("SQ", 0),
-  "sq:45": ("SQ", 1),
-  "sq:40": ("SQ", 2),
-  "sq:30": ("SQ", 3),
-}
+
+# Which lambda and QP gave which point. Inferred: the paper prints rates, its
+# range of lambda and the form of QP.
+_LAMBDAS = ("1e-4", "1e-5", "1e-6", "1e-7")
+_QPS = ("50", "45", "40", "30")
+
+
+def counterpart(method: str) -> Optional[Point]:
+  """The point of the paper that one of our codecs stands beside, if any.
+
+  Args:
+    method: as results call it: none, sq:QP, or a codec's name with pro-LAMBDA.
+  """
+  if method == "none":
+    return Point(32, UNCOMPRESSED_ACCURACY)
+  name = re.search(r"(?:pro-|sq:)([-\w]+?)(?:-long)?$", method)
+  for label, settings in (("PRO", _LAMBDAS), ("SQ", _QPS)):
+    if name and name[1] in settings:
+      return TABLE_1[label][settings.index(name[1])]
+  return None

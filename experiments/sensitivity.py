@@ -7,14 +7,14 @@ lambdas, on faces-train; rate, distortion and verification are those of
 faces-validation. Every run is first trained for the 82,600 updates that 40
 epochs of the whole training set are, then for twice as many, and so on until
 doubling moves its rate by less than 2 % or --max_epochs is reached. Runs lie in
---runs and are continued, two at a time, wherever the study was stopped; hours.
+--runs and are continued wherever the study was stopped; hours.
 """
 
 import concurrent.futures
-import json
 import pathlib
 import subprocess
 import sys
+from typing import Optional
 
 import tqdm
 from absl import flags
@@ -27,6 +27,9 @@ _OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
 _RUNS = flags.DEFINE_string("runs", "runs/sensitivity", "Folder of the runs.")
 _MAX_EPOCHS = flags.DEFINE_integer(
   "max_epochs", 368, "The longest run, in epochs of faces-train."
+)
+_PROCESSES = flags.DEFINE_integer(
+  "processes", 2, "Runs at a time; each takes one core.", lower_bound=1
 )
 _ONLY = flags.DEFINE_multi_string(
   "only", [], "Train these alone, e.g. default/1e-6; the others are kept."
@@ -47,7 +50,6 @@ VARIANTS = {
 # 82,524 updates on faces-train; 40 epochs of faces are 82,600.
 BASE_EPOCHS = 46
 TOLERANCE = 0.02  # Of the rate, when the length is doubled.
-PROCESSES = 2
 
 
 def folder(variant: str, lmbda: str) -> pathlib.Path:
@@ -60,11 +62,19 @@ def records(variant: str, lmbda: str):
   return {record["epoch"]: record for record in found}
 
 
-def change(validations, epochs: int) -> float:
+def change(validations) -> Optional[float]:
   """How far the rate moved, relatively, in the last doubling."""
   rate = "entropy_bits_per_feature"
-  before, after = validations[epochs // 2][rate], validations[epochs][rate]
-  return after / before - 1
+  doubled = [e for e in validations if e % 2 == 0 and e // 2 in validations]
+  if not doubled:
+    return None
+  last = max(doubled)
+  return validations[last][rate] / validations[last // 2][rate] - 1
+
+
+def settled(validations) -> bool:
+  moved = change(validations)
+  return moved is not None and abs(moved) < TOLERANCE
 
 
 def train(variant: str, lmbda: str, epochs: int) -> None:
@@ -93,13 +103,12 @@ def write() -> None:
       if not validations:
         continue
       config = checkpoints.read_config(folder(variant, lmbda))
-      epochs = max(validations)
-      doubled = epochs > BASE_EPOCHS and change(validations, epochs)
       runs.append(
         {
           "variant": variant,
           "lambda": lmbda,
-          "rate_change_when_doubled": doubled or None,
+          "rate_change_when_doubled": change(validations),
+          "settled": settled(validations),
           "parameters": config.get("parameters"),
           "seconds": config["wall_time_seconds"],
           "git_commit": config["git_commit"],
@@ -130,7 +139,7 @@ def main():
   epochs = BASE_EPOCHS
   while jobs and epochs <= _MAX_EPOCHS.value:
     todo = [job for job in jobs if epochs not in records(*job)]
-    with concurrent.futures.ThreadPoolExecutor(PROCESSES) as pool:
+    with concurrent.futures.ThreadPoolExecutor(_PROCESSES.value) as pool:
       trained = [pool.submit(train, *job, epochs) for job in todo]
       for future in tqdm.tqdm(
         concurrent.futures.as_completed(trained),
@@ -140,16 +149,11 @@ def main():
       ):
         future.result()
         write()
-    jobs = [
-      job
-      for job in jobs
-      if epochs == BASE_EPOCHS
-      or abs(change(records(*job), epochs)) >= TOLERANCE
-    ]
+    jobs = [job for job in jobs if not settled(records(*job))]
     epochs *= 2
   write()
-  left = ", ".join("/".join(job) for job in jobs)
-  print(json.dumps({"not settled": left or None}))
+  left = ["/".join(job) for job in jobs]
+  print(f"not settled: {', '.join(left) or 'none'}")
 
 
 if __name__ == "__main__":

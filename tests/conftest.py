@@ -74,6 +74,8 @@ def trained(run, small_faces, tmp_path_factory):
     "--lambda=1e-5",
     "--epochs=3",
     f"--features={small_faces}",
+    "--validation=faces-validation",
+    "--validate_every=2",
     f"--output={folder}",
     cwd=folder.parent,
   )

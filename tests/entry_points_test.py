@@ -57,7 +57,8 @@ def test_training_leaves_a_complete_run_folder(trained):
   assert list((trained / "tensorboard").glob("events.*"))
   files = {path.name for path in trained.iterdir() if path.is_file()}
   assert files == {
-    *("config.json", "weights.npz", "tables.npz", "training_state.npz")
+    *("config.json", "weights.npz", "tables.npz", "training_state.npz"),
+    "validation.json",
   }
 
 
@@ -66,8 +67,55 @@ def test_tensorboard_reads_the_scalars(trained):
 
   events = event_accumulator.EventAccumulator(str(trained / "tensorboard"))
   events.Reload()
-  assert set(events.Tags()["tensors"]) == {"loss", "distortion", "rate"}
+  assert set(events.Tags()["tensors"]) == {
+    *("loss", "distortion", "rate", "validation/entropy_bits_per_feature"),
+    *("validation/mse", "validation/accuracy"),
+  }
   assert [e.step for e in events.Tensors("loss")] == [20, 40, 60]
+  assert [e.step for e in events.Tensors("validation/mse")] == [40, 60]
+
+
+def test_validation_while_training_is_that_of_evaluate(run, trained, tmp_path):
+  records = json.loads((trained / "validation.json").read_text())
+  assert [record["epoch"] for record in records] == [2, 3]
+  run(
+    *("tsenh.evaluate", f"--codec={trained}", "--features=faces-validation"),
+    "--output=result.json",
+    cwd=tmp_path,
+  )
+  result = json.loads((tmp_path / "result.json").read_text())
+  # The codes may differ where another batch rounds an element otherwise.
+  assert records[-1]["mse"] == pytest.approx(result["mse"], rel=1e-3)
+  assert records[-1]["entropy_bits_per_feature"] == pytest.approx(
+    result["entropy_bits_per_feature"], rel=1e-3
+  )
+  assert abs(records[-1]["correct_pairs"] - result["correct_pairs"]) <= 3
+
+
+def test_a_finished_run_is_continued_with_more_epochs(
+  run, trained, small_faces, tmp_path
+):
+  flags = ["--lambda=1e-5", f"--features={small_faces}", "--output=run"]
+  run("tsenh.train_codec", *flags, "--epochs=2", cwd=tmp_path)
+  # The same features under another name are the same features.
+  copy = tmp_path / "copy.npz"
+  copy.write_bytes(small_faces.read_bytes())
+  flags[1] = f"--features={copy}"
+  run("tsenh.train_codec", *flags, "--epochs=3", "--resume", cwd=tmp_path)
+  for name in ("weights.npz", "tables.npz", "training_state.npz"):
+    extended = (tmp_path / "run" / name).read_bytes()
+    assert extended == (trained / name).read_bytes(), name
+  config = json.loads((tmp_path / "run" / "config.json").read_text())
+  assert (config["epochs"], config["epochs_done"]) == (3, 3)
+  assert config["status"] == "finished"
+  fails(
+    run(
+      *("tsenh.train_codec", *flags, "--epochs=2", "--resume"),
+      cwd=tmp_path,
+      check=False,
+    ),
+    "the run has epochs 3, but now it is 2",
+  )
 
 
 def test_a_killed_run_resumes_to_the_same_bits(run, small_faces, tmp_path):
@@ -143,6 +191,10 @@ def test_a_killed_run_resumes_to_the_same_bits(run, small_faces, tmp_path):
     ("train_codec", ["--seed=-1"], "--seed=-1"),
     ("train_codec", ["--gdn=new"], "--gdn=new"),
     ("train_codec", ["--features=no.npz"], "no.npz: no such file"),
+    ("train_codec", ["--validation=faces"], "faces: has no pairs to verify"),
+    ("train_codec", ["--adam_epsilon=0"], "--adam_epsilon=0"),
+    ("train_codec", ["--gdn_layers=3"], "--gdn_layers=3"),
+    ("train_codec", ["--noise=none"], "--noise=none"),
     ("train_codec", ["--lambd=1"], "Did you mean: lambda"),
     ("train_codec", ["1e-6"], "unexpected argument '1e-6'"),
     ("encode", [], "--codec"),

@@ -11,7 +11,7 @@ A feature set is a `.npz` file with the arrays
 | `is_same`    | bool [m]                  | whether a pair is one person     |
 | `provenance` | str                       | where the features came from     |
 
-or a plain `.npy` file with `features` alone. Four sets are part of the package
+or a plain `.npy` file with `features` alone. Six sets are part of the package
 and are known by name wherever a path is (see `SHIPPED`).
 """
 
@@ -34,6 +34,8 @@ SHIPPED = {
   "lfw": "the test set, with LFW's 6,000 pairs",
   "faces-train": "faces without the people of faces-validation",
   "faces-validation": "held-out people of faces, with 6,000 pairs",
+  "dlib-faces": "a training set of another network's features",
+  "dlib-lfw": "LFW and its pairs in that network's features",
 }
 MAX_MAGNITUDE = 1e6
 _DATA = pathlib.Path(__file__).parent / "data"
