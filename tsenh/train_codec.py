@@ -182,7 +182,6 @@ def _prepare(folder: pathlib.Path, recipe: Dict[str, Any]) -> Dict[str, Any]:
   if found is None:
     config = {
       **recipe,
-      "output": str(folder),
       **provenance.source(),
       "started": provenance.now(),
       "epochs_done": 0,
