@@ -5,11 +5,13 @@ VENV := .venv
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 LAMBDAS := 1e-4 1e-5 1e-6 1e-7
+LONG_EPOCHS := 400
+DLIB_EPOCHS := 282 # As many updates of its smaller training set.
 RESULTS := experiments/results
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test style format checkpoints results table benchmark \
-  kill-test clean
+  study kill-test clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -46,19 +48,29 @@ format: $(INSTALLED) ## Format the code
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-checkpoints: $(INSTALLED) ## Retrain the shipped codecs (about 6 min)
+checkpoints: $(INSTALLED) ## Retrain the shipped codecs (about an hour)
 	for l in $(LAMBDAS); do \
 	  $(PY) -m tsenh.train_codec --lambda=$$l --output=checkpoints/pro-$$l \
+	    --overwrite || exit 1; \
+	  $(PY) -m tsenh.train_codec --lambda=$$l --epochs=$(LONG_EPOCHS) \
+	    --output=checkpoints/pro-$$l-long --overwrite || exit 1; \
+	  $(PY) -m tsenh.train_codec --lambda=$$l --epochs=$(DLIB_EPOCHS) \
+	    --features=dlib-faces --output=checkpoints/dlib-pro-$$l \
 	    --overwrite || exit 1; \
 	done
 
 results: $(INSTALLED) ## Evaluate the shipped codecs, SQ and no codec on LFW
 	@mkdir -p $(RESULTS)
-	for c in none pro-1e-4 pro-1e-5 pro-1e-6 pro-1e-7 sq:50 sq:45 sq:40 sq:30; \
-	do \
+	for c in none sq:50 sq:45 sq:40 sq:30 \
+	  $(foreach l,$(LAMBDAS),pro-$(l) pro-$(l)-long); do \
 	  $(PY) -m tsenh.evaluate --codec=$$c \
 	    --output=$(RESULTS)/lfw-$$(echo $$c | tr : -).json || exit 1; \
 	done
+	for c in none $(foreach l,$(LAMBDAS),dlib-pro-$(l)); do \
+	  $(PY) -m tsenh.evaluate --codec=$$c --features=dlib-lfw \
+	    --output=$(RESULTS)/dlib-lfw-$$c.json || exit 1; \
+	done
+	$(PY) -m experiments.measure_portable --output=$(RESULTS)/portable.json
 
 table: $(INSTALLED) ## Rewrite the pages' tables and figures from the results
 	$(PY) -m experiments.table --results=$(RESULTS) --update
@@ -71,6 +83,10 @@ benchmark: $(INSTALLED) ## Time training and coding (about 7 min, 12 GB of disk)
 	  --output=$(RESULTS)/benchmark_training.json
 	$(PY) -m experiments.benchmark_coding \
 	  --output=$(RESULTS)/benchmark_coding.json
+
+study: $(INSTALLED) ## Measure the silent choices and SQ over QP (some hours)
+	$(PY) -m experiments.sq_sweep --output=$(RESULTS)/sq_sweep.json
+	$(PY) -m experiments.sensitivity --output=$(RESULTS)/sensitivity.json
 
 kill-test: $(INSTALLED) ## Kill a training run 20 times and compare (about 10 min)
 	@mkdir -p $(RESULTS)

@@ -175,6 +175,29 @@ def render_sensitivity(folder: pathlib.Path) -> str:
   )
 
 
+def render_sq_sweep(folder: pathlib.Path) -> str:
+  """SQ's rate and accuracy over QP, in Markdown."""
+  study = results.read(folder / "sq_sweep.json")
+  lines = [
+    "| QP | floor (Eq. 8): BPP | accuracy, % | truncation: BPP | accuracy, % |"
+    " codes unscaled: accuracy, % |",
+    "|--:|--:|--:|--:|--:|--:|",
+  ]
+  for point in study["points"]:
+    if point["qp"] in (30, 40, 45, 46, 48, 49, 50, 52, 54, 56, 58):
+      accuracy = {
+        key: f"{100 * count / study['num_pairs']:.2f}"
+        for key, count in point["correct_pairs"].items()
+      }
+      bpp = point["bits_per_dimension"]
+      lines.append(
+        f"| {point['qp']} | {bpp['floor']:.2f} | {accuracy['floor']}"
+        f" | {bpp['truncation']:.2f} | {accuracy['truncation']}"
+        f" | {accuracy['unscaled']} |"
+      )
+  return "\n".join(lines)
+
+
 def _evaluations(feature_set: str) -> Callable[[pathlib.Path], str]:
   return lambda folder: render(results.read_evaluations(folder, feature_set))
 
@@ -186,7 +209,10 @@ PAGES: Dict[str, Dict[str, Callable[[pathlib.Path], str]]] = {
     "dlib": _evaluations("dlib-lfw"),
     "speed": render_speed,
   },
-  "DEVIATIONS.md": {"sensitivity": render_sensitivity},
+  "DEVIATIONS.md": {
+    "sensitivity": render_sensitivity,
+    "sq_sweep": render_sq_sweep,
+  },
   "FORMAT.md": {"portable": render_portable},
 }
 
