@@ -38,9 +38,9 @@ _SQ = re.compile(r"sq:(\d+)(?::(.+))?")
 MAX_QP = 63
 CODEC_HELP = (
   "a shipped codec (pro-1e-4, pro-1e-5, pro-1e-6, pro-1e-7; with -long,"
-  " trained longer; with dlib-, for dlib's features); a run folder (./NAME where"
-  " a shipped codec has its name); or sq:QP, scalar quantization"
-  " with tables from faces (sq:QP:FILE: from FILE)"
+  " trained longer; with dlib-, for dlib's features); a run folder (./NAME"
+  " where a shipped codec has its name); or sq:QP, scalar quantization with"
+  " tables from faces (sq:QP:FILE: from FILE)"
 )
 
 _In = TypeVar("_In")
