@@ -99,8 +99,8 @@ def test_the_study_of_silent_choices_is_whole():
   study = json.loads((RESULTS / "sensitivity.json").read_text())
   seen = {(run["variant"], run["lambda"]) for run in study["runs"]}
   variants = {variant for variant, _ in seen}
-  assert len(variants) == 8
-  assert len(seen) == 32
+  assert len(variants) == 10
+  assert len(seen) == 40
   for run in study["runs"]:
     assert run["git_dirty"] is False
     assert run["validations"][0]["step"] == 82524
