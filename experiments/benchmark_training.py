@@ -52,7 +52,8 @@ def main():
   subset = features.load("faces").features[: 1024 * BATCH_SIZE]
   variables = codec.named_variables()
   trainer = training.Trainer(
-    variables, loss_fn, subset, codec.code_dim, BATCH_SIZE, 1e-4, 0
+    *(variables, loss_fn, ("loss", "distortion", "rate"), subset),
+    *(codec.code_dim, BATCH_SIZE, 1e-4, 0),
   )
   keras_model = KerasCodec()
   keras_model.compile(optimizer=tf.keras.optimizers.Adam(1e-4))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tsenh import checkpoints, entropy
-from tsenh.codec import GDN_FORMS, Codec
+from tsenh.codec import Codec
 from tsenh.errors import Error
+from tsenh.networks import GDN_FORMS
 
 
 def saved(folder, gdn="classic", gdn_layers=1):

@@ -4,6 +4,7 @@ import tensorflow as tf
 import tensorflow_compression as tfc
 
 from tsenh import codec as codec_lib
+from tsenh import networks
 from tsenh.errors import Error
 
 
@@ -19,7 +20,7 @@ def perturbed(**kwargs):
 
 @pytest.mark.parametrize("inverse", [False, True])
 def test_gdn_is_the_form_of_2016(inverse):
-  layer = codec_lib.GDN(inverse=inverse)
+  layer = networks.GDN(inverse=inverse)
   x = np.random.default_rng(0).normal(size=[5, 3]).astype(np.float32)
   layer(x)
   for variable in layer.trainable_variables:
@@ -34,7 +35,7 @@ def test_gdn_is_the_form_of_2016(inverse):
 
 
 def test_gdn_agrees_with_tensorflow_compression_in_value_and_gradient():
-  ours = codec_lib.GDN()
+  ours = networks.GDN()
   theirs = tfc.GDN(alpha_parameter=2, epsilon_parameter=0.5)
   x = tf.random.stateless_normal([7, 4], [3, 4])
   gradients = []
@@ -52,7 +53,7 @@ def test_the_models_mirror_the_paper():
   for network in (codec.encoder, codec.decoder):
     kinds = [type(layer) for layer in network.layers]
     dense = tf.keras.layers.Dense
-    assert kinds == [dense, codec_lib.GDN, dense]
+    assert kinds == [dense, networks.GDN, dense]
   assert not codec.encoder.layers[1].inverse
   assert codec.decoder.layers[1].inverse
   limit = np.sqrt(6 / 256)  # Glorot's bound for 128 in, 128 out.

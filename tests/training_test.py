@@ -21,7 +21,8 @@ def make(faces, seed=3, learning_rate=1e-3, epsilon=1e-7):
 
   variables = codec.named_variables()
   return training.Trainer(
-    variables, loss_fn, faces, 16, 32, learning_rate, seed, epsilon
+    *(variables, loss_fn, ("loss", "distortion", "rate"), faces),
+    *(16, 32, learning_rate, seed, epsilon),
   )
 
 
@@ -66,7 +67,7 @@ def test_the_compiled_loop_equals_adam_written_out(faces, epsilon):
       epoch_losses.append(float(loss))
     losses.append(np.mean(epoch_losses))
   metrics = run(trainer, 3)
-  np.testing.assert_allclose([e.loss for e in metrics], losses, rtol=1e-4)
+  np.testing.assert_allclose([e["loss"] for e in metrics], losses, rtol=1e-4)
   state = trainer.state()
   assert (state["epoch"], state["step"]) == (3, 27)
   for name, variable in reference.named_variables().items():
@@ -77,7 +78,7 @@ def test_the_compiled_loop_equals_adam_written_out(faces, epsilon):
 
 def test_the_loss_falls(faces):
   metrics = run(make(faces), 8)
-  assert metrics[-1].loss < 0.5 * metrics[0].loss
+  assert metrics[-1]["loss"] < 0.5 * metrics[0]["loss"]
 
 
 def test_one_seed_one_result_and_another_seed_another(faces):

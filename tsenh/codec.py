@@ -1,34 +1,13 @@
 """The learned feature codec: Enc and Dec (Eq. 1, 2, 4) and its loss (Eq. 5)."""
 
-import hashlib
 from typing import Dict, Tuple
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_compression as tfc
 
+from tsenh import networks
 from tsenh.errors import Error
 
-
-class GDN(tfc.GDN):
-  """GDN in the form that the paper cites, or IGDN if `inverse`.
-
-  GDN divides `x_i`, IGDN multiplies it, by `sqrt(beta_i + sum_j gamma_ij
-  x_j^2)`. The parameters, their constraints and their initial values (beta 1,
-  gamma 0.1 on the diagonal) are those of tfc.GDN; so is the function, with
-  alpha 2 and epsilon 1/2. There the exponents are tensors, and every call
-  branches on them: XLA takes half as long again to compile a training step.
-  """
-
-  def call(self, x):
-    """Maps float32 [n, dim] to float32 [n, dim]."""
-    pool = tf.sqrt(tf.matmul(tf.square(x), self.gamma) + self.beta)
-    return x * pool if self.inverse else x / pool
-
-
-# Paper-silent: the paper cites the 2016 form; "tfc" is today's default there,
-# x_i / (beta_i + sum_j gamma_ij |x_j|).
-GDN_FORMS = {"classic": GDN, "tfc": tfc.GDN}
 # How the squared error of Eq. (5) is reduced over the feature's dimensions.
 DISTORTIONS = {"mean": tf.reduce_mean, "sum": tf.reduce_sum}
 
@@ -67,7 +46,7 @@ class Codec(tf.keras.Model):
       code_dim: dimensions of the latent code. Paper-silent: 64 or 128.
       hidden_dim: width of both hidden layers. Paper-silent.
       clip: r_clip.
-      gdn: a key of `GDN_FORMS`.
+      gdn: a key of `networks.GDN_FORMS`.
       gdn_layers: 1, GDN between the layers, or 2, GDN behind the encoder's
         second layer as well and IGDN before the decoder's first. Paper-silent.
       seed: of the initial weights; the same seed gives the same weights.
@@ -79,28 +58,15 @@ class Codec(tf.keras.Model):
     self.clip = clip
     self.gdn = gdn
     self.gdn_layers = gdn_layers
-    seeds = iter(np.random.SeedSequence(seed).generate_state(4).tolist())
-
-    def network(name, input_dim, output_dim, inverse):
-      def dense(units, name):
-        glorot = tf.keras.initializers.GlorotUniform(next(seeds))
-        return tf.keras.layers.Dense(
-          units, kernel_initializer=glorot, name=name
-        )
-
-      def gdn_layer(name):
-        return GDN_FORMS[gdn](inverse=inverse, name=name)
-
-      layers = [dense(hidden_dim, "fc1"), gdn_layer("gdn")]
-      layers.append(dense(output_dim, "fc2"))
-      if gdn_layers == 2:
-        layers.insert(0 if inverse else 3, gdn_layer("gdn_code"))
-      model = tf.keras.Sequential(layers, name=name)
-      model.build((None, input_dim))
-      return model
-
-    self.encoder = network("encoder", feature_dim, code_dim, inverse=False)
-    self.decoder = network("decoder", code_dim, feature_dim, inverse=True)
+    seeds = networks.seeds(seed, 4)
+    self.encoder = networks.two_layers(
+      *("encoder", feature_dim, hidden_dim, code_dim, gdn, False, seeds),
+      gdn_layers=gdn_layers,
+    )
+    self.decoder = networks.two_layers(
+      *("decoder", code_dim, hidden_dim, feature_dim, gdn, True, seeds),
+      gdn_layers=gdn_layers,
+    )
     self._encode = tf.function(
       lambda f: quantize(self.latent(f)),
       input_signature=[tf.TensorSpec([None, feature_dim])],
@@ -162,25 +128,14 @@ class Codec(tf.keras.Model):
     return {name: getattr(self, name) for name in ARCHITECTURE}
 
   def named_variables(self) -> Dict[str, tf.Variable]:
-    """Variables by name, `encoder/fc1/kernel` and so on.
-
-    `reparam_beta` and `reparam_gamma` of GDN are stored as the square roots of
-    beta and gamma plus 2^-36 (tfc.GDNParameter).
-    """
-    return {
-      f"{network.name}/{variable.name.split(':')[0]}": variable
-      for network in (self.encoder, self.decoder)
-      for variable in network.trainable_variables
-    }
+    """Variables by name; see `networks.named_variables`."""
+    return networks.named_variables((self.encoder, self.decoder))
 
   def digest(self) -> str:
     """SHA-256 of the architecture and weights, in hexadecimal (FORMAT.md)."""
     words = {**self.architecture(), "clip": f"{self.clip:g}"}.values()
-    sha = hashlib.sha256(" ".join(map(str, words)).encode())
-    for name, variable in self.named_variables().items():
-      sha.update(name.encode())
-      sha.update(np.ascontiguousarray(variable.numpy(), "<f4"))
-    return sha.hexdigest()
+    text = " ".join(map(str, words))
+    return networks.digest(text, self.named_variables())
 
   def parameter_counts(self) -> Dict[str, int]:
     """Trainable parameters of the encoder and of the decoder."""

@@ -30,8 +30,9 @@ from tsenh import (
   training,
   verification,
 )
-from tsenh.codec import DISTORTIONS, GDN_FORMS, Codec, rate_distortion_loss
+from tsenh.codec import DISTORTIONS, Codec, rate_distortion_loss
 from tsenh.errors import Error
+from tsenh.networks import GDN_FORMS
 
 _LAMBDA = flags.DEFINE_float(
   "lambda", 1e-6, "Lagrangian multiplier of Eq. (5): weight of the rate."
@@ -253,10 +254,10 @@ def _train(
   total = _EPOCHS.value * trainer.steps_per_epoch
   with cli.progress(total, "step", f"lambda {_lambda()}") as bar:
 
-    def show(steps: int, metrics: training.Metrics) -> None:
+    def show(steps: int, metrics: Dict[str, float]) -> None:
       bar.set_postfix_str(
-        f"epoch {trainer.epoch + 1}/{_EPOCHS.value}, loss {metrics.loss:.2e},"
-        f" D {metrics.distortion:.2e}, R {metrics.rate:.1f}",
+        f"epoch {trainer.epoch + 1}/{_EPOCHS.value}, loss {metrics['loss']:.2e}"
+        f", D {metrics['distortion']:.2e}, R {metrics['rate']:.1f}",
         refresh=False,
       )
       bar.update(steps)
@@ -264,7 +265,7 @@ def _train(
     bar.update(trainer.step)
     while trainer.epoch < _EPOCHS.value:
       trainer.run_epoch(show)
-      scalars = trainer.metrics._asdict()
+      scalars = dict(trainer.metrics)
       last = trainer.epoch == _EPOCHS.value
       if validate and (last or trainer.epoch % _VALIDATE_EVERY.value == 0):
         measured = validate()
@@ -292,7 +293,7 @@ def _train(
     **config,
     "epochs_done": trainer.epoch,
     "steps": trainer.step,
-    "last_epoch": trainer.metrics._asdict(),
+    "last_epoch": trainer.metrics,
   }
 
 
@@ -330,6 +331,7 @@ def main():
   trainer = training.Trainer(
     codec.named_variables(),
     loss_fn,
+    ("loss", "distortion", "rate"),
     training_set.features,
     _CODE_DIM.value,
     _BATCH_SIZE.value,

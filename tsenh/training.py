@@ -7,7 +7,7 @@ fixed, so a run can stop and continue anywhere and end in the same bits.
 
 import math
 import os
-from typing import Callable, Dict, NamedTuple, Sequence
+from typing import Callable, Dict, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -21,21 +21,13 @@ THREAD_MODE = "--xla_cpu_multi_thread_eigen=false"
 MAX_FEATURES_PER_CALL = 32768
 
 
-class Metrics(NamedTuple):
-  """Means over some batches; see `rate_distortion_loss`."""
-
-  loss: float
-  distortion: float
-  rate: float
-
-
 class Trainer:
   """Trains a model with Adam, an epoch at a time.
 
   Attributes:
     step: updates done so far.
     epoch: epochs done so far.
-    metrics: of the last epoch.
+    metrics: of the last epoch, by name.
     steps_per_epoch: whole batches in the training set; a rest is left out
       (another rest each epoch).
   """
@@ -44,7 +36,8 @@ class Trainer:
     self,
     variables: Dict[str, tf.Variable],
     loss_fn: Callable[[tf.Tensor, tf.Tensor], Sequence[tf.Tensor]],
-    features: np.ndarray,
+    metric_names: Sequence[str],
+    examples: np.ndarray,
     noise_dim: int,
     batch_size: int,
     learning_rate: float,
@@ -56,10 +49,11 @@ class Trainer:
     Args:
       variables: the model's variables by name.
       loss_fn: maps a batch float32 [batch, dim] and its noise float32 [batch,
-        noise_dim], uniform in [-0.5, 0.5), to loss, distortion and rate.
-      features: float32 [n, dim], may be memory-mapped.
+        noise_dim], uniform in [-0.5, 0.5), to the loss and further metrics.
+      metric_names: of what `loss_fn` returns.
+      examples: float32 [n, dim], may be memory-mapped.
       noise_dim: see `loss_fn`.
-      batch_size: features per update.
+      batch_size: examples per update.
       learning_rate: Adam's.
       seed: of the noise and the order.
       epsilon: Adam's. Paper-silent; Keras's default.
@@ -67,16 +61,16 @@ class Trainer:
     Raises:
       Error: if there is not one whole batch.
     """
-    if len(features) < batch_size:
+    if len(examples) < batch_size:
       raise Error(
-        f"{len(features)} training features do not fill a batch of"
+        f"{len(examples)} training features do not fill a batch of"
         f" {batch_size}."
       )
     self.step = self.epoch = 0
-    self.metrics = Metrics(math.nan, math.nan, math.nan)
-    self.steps_per_epoch = len(features) // batch_size
+    self.metrics = {name: math.nan for name in metric_names}
+    self.steps_per_epoch = len(examples) // batch_size
     self._variables = variables
-    self._features = features
+    self._examples = examples
     self._batch_size = batch_size
     self._noise_dim = noise_dim
     self._seed = seed
@@ -124,7 +118,7 @@ class Trainer:
       i, metrics = tf.while_loop(
         lambda i, _: i + 1 < steps,
         two_updates,
-        [0, tf.zeros(len(Metrics._fields))],
+        [0, tf.zeros(len(self.metrics))],
       )
       return tf.cond(i < steps, lambda: update(i, metrics), lambda: metrics)
 
@@ -142,7 +136,9 @@ class Trainer:
       fn_output_signature=tf.TensorSpec(shape),
     )
 
-  def run_epoch(self, progress: Callable[[int, Metrics], object]) -> None:
+  def run_epoch(
+    self, progress: Callable[[int, Dict[str, float]], object]
+  ) -> None:
     """Trains for one epoch.
 
     Args:
@@ -153,18 +149,18 @@ class Trainer:
       Error: if the loss is no longer finite.
     """
     order = np.random.default_rng([self._seed, self.epoch]).permutation(
-      len(self._features)
+      len(self._examples)
     )
     batches = order[: self.steps_per_epoch * self._batch_size].reshape(
       self.steps_per_epoch, self._batch_size
     )
-    total = np.zeros(len(Metrics._fields))
+    total = np.zeros(len(self.metrics))
     for start in range(0, self.steps_per_epoch, self._steps_per_call):
       rows = batches[start : start + self._steps_per_call]
       steps = len(rows)
       rows = np.resize(rows, [self._steps_per_call, self._batch_size])
       metrics = self._run(
-        tf.constant(self._features[rows]),
+        tf.constant(self._examples[rows]),
         self._noise(tf.constant(self.step)),
         tf.constant(steps),
       ).numpy()
@@ -175,9 +171,12 @@ class Trainer:
         )
       self.step += steps
       total += metrics
-      progress(steps, Metrics(*(metrics / steps).tolist()))
+      progress(steps, self._named(metrics / steps))
     self.epoch += 1
-    self.metrics = Metrics(*(total / self.steps_per_epoch).tolist())
+    self.metrics = self._named(total / self.steps_per_epoch)
+
+  def _named(self, metrics: np.ndarray) -> Dict[str, float]:
+    return dict(zip(self.metrics, metrics.tolist()))
 
   def _state_variables(self) -> Dict[str, tf.Variable]:
     state = {f"weights/{name}": v for name, v in self._variables.items()}
@@ -189,7 +188,8 @@ class Trainer:
   def state(self) -> Dict[str, np.ndarray]:
     """Weights, Adam's moments and the position: all that a resume needs."""
     state = {k: v.numpy() for k, v in self._state_variables().items()}
-    position = {"epoch": self.epoch, "step": self.step, "metrics": self.metrics}
+    position = {"epoch": self.epoch, "step": self.step}
+    position["metrics"] = list(self.metrics.values())
     return {**state, **{k: np.array(v) for k, v in position.items()}}
 
   def restore(self, state: Dict[str, np.ndarray]) -> None:
@@ -197,4 +197,4 @@ class Trainer:
     for name, variable in self._state_variables().items():
       variable.assign(state[name])
     self.epoch, self.step = int(state["epoch"]), int(state["step"])
-    self.metrics = Metrics(*state["metrics"].tolist())
+    self.metrics = self._named(state["metrics"])
