@@ -23,20 +23,23 @@ if typing.TYPE_CHECKING:
   from tsenh import compression
 
 
-def load(name: str) -> "compression.Compressor":
+def load(
+  name: str, enhancer: typing.Optional[str] = None
+) -> "compression.Compressor":
   """Loads a codec by name; the first call imports TensorFlow, some seconds.
 
   Args:
     name: a shipped codec (pro-1e-4 and so on; README.md lists them), the path
       of a run folder, or sq:QP, scalar quantization.
+    enhancer: the name or run folder of an enhancer to decode with.
 
   Returns:
     The codec; `compress` and `decompress` may be called from several threads.
 
   Raises:
-    tsenh.errors.Error: a ValueError; if there is no such codec, or it is
-      unfinished or damaged.
+    tsenh.errors.Error: a ValueError; if there is no such codec or enhancer, it
+      is unfinished or damaged, or the enhancer is for another codec.
   """
   from tsenh import compression
 
-  return compression.load(name)
+  return compression.load(name, enhancer)

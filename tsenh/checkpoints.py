@@ -1,4 +1,4 @@
-"""One training run = one folder.
+"""One training run = one folder, of a codec or of an enhancer.
 
 | file                 | what                                                  |
 |----------------------|-------------------------------------------------------|
@@ -7,6 +7,10 @@
 | `tables.npz`         | the entropy coder's integer tables                    |
 | `training_state.npz` | weights and Adam's moments, for `--resume`            |
 | `validation.json`    | with `--validation`: metrics while training           |
+| `high/`              | an enhancer's: the high-rate codec, copied            |
+
+An enhancer's run has no tables of its own: it decodes what the low-rate codec
+wrote, with the high-rate codec's decoder.
 | `tensorboard/`       | scalars                                               |
 
 Every file is replaced whole, and `config.json` says `finished` last, so a run
@@ -18,16 +22,20 @@ import pathlib
 import shutil
 import zipfile
 import zlib
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 
+from tsenh import codec as codec_lib
+from tsenh import enhancer as enhancer_lib
 from tsenh import entropy, files
-from tsenh.codec import ARCHITECTURE, Codec
+from tsenh.codec import Codec
+from tsenh.enhancer import Enhancer
 from tsenh.errors import Error
 
 FINISHED, TRAINING = "finished", "training"
 TENSORBOARD = "tensorboard"
+_HIGH = "high"
 _CONFIG, _WEIGHTS, _TABLES, _STATE, _VALIDATION = (
   "config.json",
   "weights.npz",
@@ -134,8 +142,7 @@ def finish(
   config: Dict[str, Any],
 ) -> None:
   """Completes a run: weights and tables first, the word `finished` last."""
-  weights = {k: v.numpy() for k, v in codec.named_variables().items()}
-  files.write_arrays(str(folder / _WEIGHTS), weights)
+  _write_weights(folder, codec)
   tables = {"lower": coder.lower, "cdf": coder.cdf}
   files.write_arrays(str(folder / _TABLES), tables)
   digests = {
@@ -144,6 +151,83 @@ def finish(
     "parameters": codec.parameter_counts(),
   }
   write_config(folder, {**config, **digests, "status": FINISHED})
+
+
+def _write_weights(folder: pathlib.Path, model: Union[Codec, Enhancer]) -> None:
+  weights = {k: v.numpy() for k, v in model.named_variables().items()}
+  files.write_arrays(str(folder / _WEIGHTS), weights)
+
+
+def finish_enhancer(
+  folder: pathlib.Path, enhancer: Enhancer, high: str, config: Dict[str, Any]
+) -> None:
+  """Completes an enhancer's run; `high` is the high-rate codec's name."""
+  _write_weights(folder, enhancer)
+  (folder / _HIGH).mkdir(exist_ok=True)
+  for name in (_WEIGHTS, _TABLES, _CONFIG):
+    with files.replacing(str(folder / _HIGH / name)) as file:
+      file.write((find(high) / name).read_bytes())
+  result = {
+    "enhancer_digest": enhancer.digest(),
+    "parameters": {"enhancer": int(enhancer.network.count_params())},
+  }
+  write_config(folder, {**config, **result, "status": FINISHED})
+
+
+def load_enhancer(name: str) -> Tuple[Enhancer, Codec, Dict[str, Any]]:
+  """Loads a trained enhancer.
+
+  Args:
+    name: its run folder or the name of a shipped one.
+
+  Returns:
+    The enhancer, the high-rate codec that it was trained for, and the run's
+    configuration; `low_digest` there is the low-rate codec's.
+
+  Raises:
+    Error: if there is none, it is unfinished, or a file is damaged.
+  """
+  folder, config = _finished(name)
+  if "enhancer_digest" not in config:
+    raise Error(f"{name}: the run of a codec, not of an enhancer.")
+  enhancer = Enhancer(**{k: config[k] for k in enhancer_lib.ARCHITECTURE})
+  _read_weights(folder, enhancer, config["enhancer_digest"])
+  high, _ = load(str(folder / _HIGH))
+  if high.digest() != config["high_digest"]:
+    raise Error(f"{folder / _HIGH}: not the codec that {_CONFIG} describes.")
+  return enhancer, high, config
+
+
+def _finished(name: str) -> Tuple[pathlib.Path, Dict[str, Any]]:
+  """Folder and configuration of a finished run."""
+  folder = find(name)
+  config = read_config(folder)
+  if config["status"] != FINISHED:
+    raise Error(
+      f"{name}: the run is unfinished ({config.get('epochs_done', 0)} of"
+      f" {config['epochs']} epochs); --resume continues it."
+    )
+  return folder, config
+
+
+def _read_weights(
+  folder: pathlib.Path, model: Union[Codec, Enhancer], digest: str
+) -> None:
+  """Gives a model the weights of its run."""
+  weights = _read_arrays(folder / _WEIGHTS)
+  variables = model.named_variables()
+  if {k: v.shape for k, v in weights.items()} != {
+    k: tuple(v.shape) for k, v in variables.items()
+  }:
+    raise Error(f"{folder / _WEIGHTS}: not the weights of this architecture.")
+  for key, variable in variables.items():
+    variable.assign(weights[key])
+  _check_digest(folder / _WEIGHTS, model.digest(), digest)
+
+
+def _check_digest(path: pathlib.Path, found: str, expected: str) -> None:
+  if found != expected:
+    raise Error(f"{path}: not the file that {_CONFIG} describes.")
 
 
 def load(name: str) -> Tuple[Codec, entropy.EntropyCoder]:
@@ -155,32 +239,16 @@ def load(name: str) -> Tuple[Codec, entropy.EntropyCoder]:
   Raises:
     Error: if there is none, it is unfinished, or a file is damaged.
   """
-  folder = find(name)
-  config = read_config(folder)
-  if config["status"] != FINISHED:
-    raise Error(
-      f"{name}: the run is unfinished ({config.get('epochs_done', 0)} of"
-      f" {config['epochs']} epochs); train_codec --resume continues it."
-    )
-  codec = Codec(**{key: config[key] for key in ARCHITECTURE})
-  weights = _read_arrays(folder / _WEIGHTS)
-  variables = codec.named_variables()
-  if {k: v.shape for k, v in weights.items()} != {
-    k: tuple(v.shape) for k, v in variables.items()
-  }:
-    raise Error(f"{folder / _WEIGHTS}: not the weights of this architecture.")
-  for key, variable in variables.items():
-    variable.assign(weights[key])
+  folder, config = _finished(name)
+  if "codec_digest" not in config:
+    raise Error(f"{name}: the run of an enhancer, not of a codec.")
+  codec = Codec(**{key: config[key] for key in codec_lib.ARCHITECTURE})
+  _read_weights(folder, codec, config["codec_digest"])
   tables = _read_arrays(folder / _TABLES)
   if set(tables) != {"lower", "cdf"}:
     raise Error(f"{folder / _TABLES}: not entropy tables.")
   coder = entropy.EntropyCoder(tables["lower"], tables["cdf"])
-  for path, found, expected in (
-    (_WEIGHTS, codec.digest(), config["codec_digest"]),
-    (_TABLES, coder.digest(), config["table_digest"]),
-  ):
-    if found != expected:
-      raise Error(f"{folder / path}: not the file that {_CONFIG} describes.")
+  _check_digest(folder / _TABLES, coder.digest(), config["table_digest"])
   return codec, coder
 
 

@@ -72,8 +72,7 @@ class Codec(tf.keras.Model):
       input_signature=[tf.TensorSpec([None, feature_dim])],
     )
     self._decode = tf.function(
-      lambda c: self.decoder(tf.cast(c, tf.float32)),
-      input_signature=[tf.TensorSpec([None, code_dim], tf.int32)],
+      self.decoder.call, input_signature=[tf.TensorSpec([None, code_dim])]
     )
 
   def latent(self, f_raw):
@@ -115,13 +114,12 @@ class Codec(tf.keras.Model):
     Raises:
       Error: if a code's element is outside [-clip, clip], so not this codec's.
     """
-    limit = int(np.rint(self.clip))
-    if codes.max() > limit or codes.min() < -limit:
-      raise Error(
-        f"a code's element is beyond {limit} in magnitude, which no encoder"
-        " writes: the file is damaged or foreign."
-      )
-    return self._decode(codes).numpy()
+    check_codes(codes, self.clip)
+    return self.decode_latent(codes.astype(np.float32))
+
+  def decode_latent(self, c: np.ndarray) -> np.ndarray:
+    """Dec of codes that need not be integers, float32 [n, code_dim]."""
+    return self._decode(c).numpy()
 
   def architecture(self) -> Dict[str, object]:
     """The attributes that `ARCHITECTURE` lists."""
@@ -143,6 +141,16 @@ class Codec(tf.keras.Model):
       network.name: int(network.count_params())
       for network in (self.encoder, self.decoder)
     }
+
+
+def check_codes(codes: np.ndarray, clip: float) -> None:
+  """Raises an Error if an element of integer codes is beyond the clip."""
+  limit = int(np.rint(clip))
+  if codes.max() > limit or codes.min() < -limit:
+    raise Error(
+      f"a code's element is beyond {limit} in magnitude, which no encoder"
+      " writes: the file is damaged or foreign."
+    )
 
 
 def quantize(c):

@@ -28,7 +28,8 @@ import numpy as np
 
 from tsenh import bitstream, checkpoints, entropy
 from tsenh import features as features_lib
-from tsenh.codec import Codec
+from tsenh.codec import Codec, check_codes
+from tsenh.enhancer import Enhancer
 from tsenh.errors import Error
 from tsenh.features import FeatureStream
 from tsenh.scalar_quantizer import ScalarQuantizer
@@ -48,6 +49,24 @@ _Out = TypeVar("_Out")
 
 
 @dataclasses.dataclass(frozen=True)
+class Enhancement:
+  """What a receiver decodes with in place of the low-rate codec's Dec.
+
+  Attributes:
+    enhancer: Enh (Eq. 3).
+    high: the high-rate codec, whose Dec decodes.
+  """
+
+  enhancer: Enhancer
+  high: Codec
+
+  def decode(self, codes: np.ndarray) -> np.ndarray:
+    """Features float32 [n, feature_dim] of the low-rate codec's codes."""
+    check_codes(codes, self.enhancer.low_clip)
+    return self.high.decode_latent(self.enhancer.enhance(codes))
+
+
+@dataclasses.dataclass(frozen=True)
 class Compressor:
   """A codec with its entropy coder; safe to share by threads.
 
@@ -55,11 +74,14 @@ class Compressor:
     name: what the user called it.
     transform: features to integer codes and back.
     coder: integer codes to bytes and back.
+    enhancement: decodes the integer codes in place of `transform`, if any. The
+      bytes are the same with it and without.
   """
 
   name: str
   transform: Union[Codec, ScalarQuantizer]
   coder: entropy.EntropyCoder
+  enhancement: Optional[Enhancement] = None
 
   def compress(
     self,
@@ -131,18 +153,28 @@ class Compressor:
     )
 
 
-def load(name: str) -> Compressor:
+def load(name: str, enhancer: Optional[str] = None) -> Compressor:
   """Loads a codec for encoding and decoding.
 
   Args:
     name: see `CODEC_HELP`.
+    enhancer: a run folder of train_enhancer, or a shipped enhancer's name, to
+      decode with.
 
   Returns:
     The compressor.
 
   Raises:
-    Error: if there is no such codec, or it is unfinished or damaged.
+    Error: if there is no such codec or enhancer, it is unfinished or damaged,
+      or the enhancer is for another codec.
   """
+  if enhancer is not None:
+    codec = load(name)
+    network, high, config = checkpoints.load_enhancer(enhancer)
+    if codec.transform.digest() != config["low_digest"]:
+      raise Error(f"{enhancer}: made for another codec's codes than {name}'s.")
+    enhancement = Enhancement(network, high)
+    return dataclasses.replace(codec, enhancement=enhancement)
   if name.startswith("sq:"):
     match = _SQ.fullmatch(name)
     if not match or int(match[1]) > MAX_QP:
@@ -251,7 +283,7 @@ def decode(
   Raises:
     Error: if the range is not in the file, or the file is damaged.
   """
-  finish = compressor.transform.decode
+  finish = (compressor.enhancement or compressor.transform).decode
   return _decode(compressor, file, header, start, count, finish)
 
 

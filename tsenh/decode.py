@@ -6,7 +6,7 @@ The output is a feature set (.npz) or a plain array (.npy), written under its
 name only once it is complete. With - the bitstream is read from standard input,
 or a .npy stream is written to standard output, each block verified before it is
 passed on. --start and --count decode a range; of a file only the blocks that
-hold it are read.
+hold it are read. With --enhancer the same bitstream gives better features.
 """
 
 import contextlib
@@ -24,6 +24,11 @@ _CODEC = flags.DEFINE_string(
 _INPUT = flags.DEFINE_string("input", None, "The .tsf file to read, or -.")
 _OUTPUT = flags.DEFINE_string(
   "output", None, "The .npz or .npy file to write, or - for a .npy stream."
+)
+_ENHANCER = flags.DEFINE_string(
+  "enhancer",
+  None,
+  "Decode with this enhancer, a run folder of train_enhancer for the codec.",
 )
 _START = flags.DEFINE_integer(
   "start", 0, "The first feature to decode.", lower_bound=0
@@ -49,7 +54,7 @@ def _array_file(path: str):
 def main():
   if not _OUTPUT.value.endswith((".npz", ".npy")) and _OUTPUT.value != "-":
     raise Error(f"--output={_OUTPUT.value}: expected .npz, .npy or -.")
-  compressor = compression.load(_CODEC.value)
+  compressor = compression.load(_CODEC.value, _ENHANCER.value)
   with files.source(_INPUT.value) as input_file:
     header = compression.read_header(compressor, input_file)
     count = _COUNT.value

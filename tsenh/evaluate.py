@@ -30,16 +30,21 @@ from tsenh import (
   entropy,
   features,
   files,
+  networks,
   provenance,
   results,
   verification,
 )
+from tsenh.codec import Codec
 from tsenh.errors import Error
 
 _CODEC = flags.DEFINE_string(
   "codec",
   None,
   f"What to evaluate: {compression.CODEC_HELP}; none; or external.",
+)
+_ENHANCER = flags.DEFINE_string(
+  "enhancer", None, "Decode with this enhancer; see tsenh.decode."
 )
 _FEATURES = flags.DEFINE_string(
   "features",
@@ -74,7 +79,7 @@ def _measure_codec(
   original: np.ndarray,
 ) -> Tuple[np.ndarray, Dict[str, Any]]:
   """Encodes to a file and decodes it: decoded features, and the rates."""
-  compressor = compression.load(_CODEC.value)
+  compressor = compression.load(_CODEC.value, _ENHANCER.value)
   size = bitstream.DEFAULT_BLOCK_SIZE
   count = len(original)
   stream = features.stream(original, size)
@@ -101,6 +106,27 @@ def _measure_codec(
     "entropy_bits_per_feature": float(compressor.coder.bits(codes).mean()),
     "packing": packing,
     "codec_digest": compressor.transform.digest(),
+    **_cost(compressor),
+  }
+
+
+def _cost(compressor: compression.Compressor) -> Dict[str, Any]:
+  """Parameters, and multiply-adds for one feature, of sender and receiver."""
+  codec, enhancement = compressor.transform, compressor.enhancement
+  if not isinstance(codec, Codec):
+    return {}
+  sides = {"sender": [codec.encoder], "receiver": [codec.decoder]}
+  if enhancement:
+    sides["receiver"] = [enhancement.enhancer.network, enhancement.high.decoder]
+  return {
+    "enhancer_digest": enhancement and enhancement.enhancer.digest(),
+    "parameters": {
+      side: sum(network.count_params() for network in own)
+      for side, own in sides.items()
+    },
+    "multiply_adds": {
+      side: sum(map(networks.multiply_adds, own)) for side, own in sides.items()
+    },
   }
 
 
@@ -120,6 +146,8 @@ def _measure_external(original: np.ndarray):
 
 def _measure(original: np.ndarray) -> Tuple[np.ndarray, Dict[str, Any]]:
   """Decoded features and rates of the codec that was asked for."""
+  if _ENHANCER.value and _CODEC.value in ("none", "external"):
+    raise Error("--enhancer goes with a codec.")
   if _CODEC.value == "external":
     return _measure_external(original)
   if _DECODED.value or _BITS_PER_FEATURE.value is not None:
@@ -146,6 +174,7 @@ def main():
     "format": results.FORMAT,
     "method": _METHOD.value or _CODEC.value,
     "codec": _CODEC.value,
+    "enhancer": _ENHANCER.value,
     "features": _FEATURES.value,
     "features_digest": test_set.digest(),
     "num_features": len(original),
@@ -155,6 +184,8 @@ def main():
     "bits_per_feature": None,
     "payload_bits_per_feature": None,
     "entropy_bits_per_feature": None,
+    "parameters": None,
+    "multiply_adds": None,
     **rates,
     "bits_per_dimension": rates["bits_per_feature"] / original.shape[1],
     "mse": float(squared_error.mean()),
