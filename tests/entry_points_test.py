@@ -15,7 +15,7 @@ from conftest import ROOT
 
 from tsenh import features
 
-MODULES = ["train_codec", "encode", "decode", "evaluate"]
+MODULES = ["train_codec", "train_enhancer", "encode", "decode", "evaluate"]
 
 
 def fails(process, *parts):
@@ -43,7 +43,10 @@ def test_help_teaches(run, module, tmp_path):
   process = run(f"tsenh.{module}", "--help", cwd=tmp_path, check=False)
   text = process.stdout.decode()
   assert f"python -m tsenh.{module} --" in text
-  assert "--codec" in text or "--lambda" in text
+  own = {"train_codec": "--lambda", "train_enhancer": "--low"}
+  assert own.get(module, "--codec") in text
+  if module in own:
+    assert "--epochs" in text
 
 
 def test_training_leaves_a_complete_run_folder(trained):
@@ -197,6 +200,17 @@ def test_a_killed_run_resumes_to_the_same_bits(run, small_faces, tmp_path):
     ("train_codec", ["--noise=none"], "--noise=none"),
     ("train_codec", ["--lambd=1"], "Did you mean: lambda"),
     ("train_codec", ["1e-6"], "unexpected argument '1e-6'"),
+    ("train_enhancer", ["--low=pro-1e-5"], "--high"),
+    (
+      "train_enhancer",
+      ["--low=no", "--high=pro-1e-6"],
+      "no: neither a run folder",
+    ),
+    (
+      "evaluate",
+      ["--codec=none", "--enhancer=x", "--output=o.json"],
+      "--enhancer goes with a codec",
+    ),
     ("encode", [], "--codec"),
     ("encode", ["--codec=x", "--input=lfw", "--output=o"], "x: neither a run"),
     (
@@ -410,6 +424,59 @@ def test_somebody_elses_features_are_evaluated_alike(run, encoded, tmp_path):
   fails(
     run(*external, cwd=tmp_path, check=False),
     "mine.npz: [7700, 128] features, expected [7701, 128]",
+  )
+
+
+def test_an_enhancer_between_frozen_codecs(run, trained, small_faces, tmp_path):
+  """Trained, killed at its end, resumed; then one bitstream, decoded twice."""
+  expected = ROOT / "tests" / "expected" / "codecs" / "tfc"
+  before = {p: p.read_bytes() for p in trained.iterdir() if p.is_file()}
+  flags = (
+    *(f"--low={expected}", f"--high={trained}", f"--features={small_faces}"),
+    *("--hidden_dim=16", "--output=enhancer"),
+  )
+  run("tsenh.train_enhancer", *flags, "--epochs=2", cwd=tmp_path)
+  run("tsenh.train_enhancer", *flags, "--epochs=4", "--resume", cwd=tmp_path)
+  whole = (*flags[:-1], "--output=whole", "--epochs=4")
+  run("tsenh.train_enhancer", *whole, cwd=tmp_path)
+  for name in ("weights.npz", "training_state.npz", "high/weights.npz"):
+    same = [(tmp_path / r / name).read_bytes() for r in ("enhancer", "whole")]
+    assert same[0] == same[1], name
+  assert all(path.read_bytes() == data for path, data in before.items())
+  config = json.loads((tmp_path / "enhancer" / "config.json").read_text())
+  high = json.loads((trained / "config.json").read_text())
+  assert config["high_digest"] == high["codec_digest"]
+  assert config["last_epoch"].keys() == {"loss"}
+
+  codec = f"--codec={expected}"
+  run(*("tsenh.encode", codec, "--input=lfw", "--output=lfw.tsf"), cwd=tmp_path)
+  decoded = []
+  for extra in ((), ("--enhancer=enhancer",)):
+    run(
+      *("tsenh.decode", codec, "--input=lfw.tsf", "--output=lfw.npy", *extra),
+      cwd=tmp_path,
+    )
+    decoded.append(np.load(tmp_path / "lfw.npy"))
+  assert decoded[0].shape == decoded[1].shape == (7701, 128)
+  assert (decoded[0] != decoded[1]).any(axis=1).all()
+  run(
+    *("tsenh.evaluate", codec, "--enhancer=enhancer", "--output=result.json"),
+    cwd=tmp_path,
+  )
+  result = json.loads((tmp_path / "result.json").read_text())
+  assert result["enhancer_digest"] == config["enhancer_digest"]
+  assert result["file_bytes"] == (tmp_path / "lfw.tsf").stat().st_size
+  # Enh (16 x 16, GDN, 16 x 128) and the high-rate codec's Dec.
+  own = 16 * 16 + 16 * 16 + 16 * 128
+  assert result["multiply_adds"]["receiver"] == own + 3 * 128 * 128
+  fails(
+    run(
+      *("tsenh.decode", f"--codec={trained}", "--enhancer=enhancer"),
+      *("--input=lfw.tsf", "--output=x.npy"),
+      cwd=tmp_path,
+      check=False,
+    ),
+    "enhancer: made for another codec's codes",
   )
 
 

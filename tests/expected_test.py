@@ -224,6 +224,15 @@ def reject_cases(name, main):
   ]
 
 
+def enhancer_cases():
+  main = compression.load(folder("tfc"), str(EXPECTED / "enhancer"))
+  faces = features.load("lfw").features[:3]
+  codes = main.transform.encode(np.concatenate([faces, faces[:1] * 1000]))
+  enhanced = main.enhancement.enhancer.enhance(codes)
+  rows = zip(codes, enhanced, main.enhancement.decode(codes))
+  return [{"code": c, "enhanced": e, "decoded": d} for c, e, d in rows]
+
+
 def generate():
   mains = {name: compression.load(folder(name)) for name in CODECS}
   return {
@@ -231,6 +240,7 @@ def generate():
     "tolerance": TOLERANCE,
     "range_coder": range_coder_cases(),
     "network": [c for item in mains.items() for c in network_cases(*item)],
+    "enhancer": enhancer_cases(),
     "files": [c for item in mains.items() for c in file_cases(*item)],
     "rejects": reject_cases("classic", mains["classic"]),
   }
@@ -288,6 +298,11 @@ def test_tensorflow_still_gives_the_expected_vectors(vectors):
     assert now["code"] == then["code"]
     assert_close(now["decoded"], then["decoded"])
   assert len(generated["network"]) == len(vectors["network"]) == 12
+  for now, then in zip(generated["enhancer"], vectors["enhancer"]):
+    assert now["code"] == then["code"]
+    assert_close(now["enhanced"], then["enhanced"])
+    assert_close(now["decoded"], then["decoded"])
+  assert len(generated["enhancer"]) == len(vectors["enhancer"]) == 4
 
 
 def test_the_range_coder_in_numpy(vectors):
@@ -305,6 +320,14 @@ def test_the_network_in_numpy(vectors, ports):
     assert codes.tolist() == [case["code"]]
     decoded = portable.decode(port, codes)[0]
     assert_close(decoded, case["decoded"])
+
+
+def test_the_enhancer_in_numpy(vectors):
+  port = portable.load_enhancer(str(EXPECTED / "enhancer"))
+  for case in vectors["enhancer"]:
+    code = np.array([case["code"]])
+    assert_close(portable.enhance(port, code)[0], case["enhanced"])
+    assert_close(portable.decode_enhanced(port, code)[0], case["decoded"])
 
 
 def test_the_files_in_numpy(vectors, ports):

@@ -15,7 +15,7 @@ import json
 import pathlib
 import struct
 import zlib
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -43,21 +43,47 @@ class PortableCodec(NamedTuple):
   cdf: List[List[int]]
 
 
+class PortableEnhancer(NamedTuple):
+  """An enhancer's run folder, read.
+
+  Attributes:
+    config: config.json.
+    weights: float64 arrays by name, from weights.npz.
+    high: the high-rate codec, whose decoder it feeds.
+  """
+
+  config: Dict[str, Any]
+  weights: Dict[str, np.ndarray]
+  high: PortableCodec
+
+
 def load(folder: str) -> PortableCodec:
-  """Reads a finished run folder."""
-  path = pathlib.Path(folder)
-  config = json.loads((path / "config.json").read_text())
-  if config["status"] != "finished":
-    raise Error(f"{folder}: the run is unfinished.")
-  with np.load(path / "weights.npz") as arrays:
-    weights = {name: np.float64(arrays[name]) for name in arrays.files}
-  with np.load(path / "tables.npz") as arrays:
+  """Reads the finished run folder of a codec."""
+  config, weights = _read(folder, "codec_digest")
+  with np.load(pathlib.Path(folder) / "tables.npz") as arrays:
     lower, cdf = arrays["lower"].tolist(), arrays["cdf"].tolist()
   cdf = [row[: row.index(TOTAL) + 1] for row in cdf]
   return PortableCodec(config, weights, lower, cdf)
 
 
-# The network.
+def load_enhancer(folder: str) -> PortableEnhancer:
+  """Reads the finished run folder of an enhancer."""
+  config, weights = _read(folder, "enhancer_digest")
+  return PortableEnhancer(config, weights, load(f"{folder}/high"))
+
+
+def _read(folder: str, digest: str) -> Tuple[Dict, Dict[str, np.ndarray]]:
+  path = pathlib.Path(folder)
+  config = json.loads((path / "config.json").read_text())
+  if config["status"] != "finished":
+    raise Error(f"{folder}: the run is unfinished.")
+  if digest not in config:
+    raise Error(f"{folder}: the run of something else, without {digest}.")
+  with np.load(path / "weights.npz") as arrays:
+    return config, {name: np.float64(arrays[name]) for name in arrays.files}
+
+
+# The networks.
 
 
 def encode(codec: PortableCodec, features: np.ndarray) -> np.ndarray:
@@ -73,9 +99,34 @@ def encode(codec: PortableCodec, features: np.ndarray) -> np.ndarray:
 
 def decode(codec: PortableCodec, codes: np.ndarray) -> np.ndarray:
   """Eq. (2): features, float32 [n, feature_dim], of int [n, code_dim]."""
-  if np.abs(codes).max() > np.rint(codec.config["clip"]):
+  _check(codes, codec.config["clip"])
+  return _decoder(codec, np.float64(codes))
+
+
+def decode_enhanced(
+  enhancer: PortableEnhancer, codes: np.ndarray
+) -> np.ndarray:
+  """Features, float32 [n, feature_dim], of the low-rate codec's codes."""
+  _check(codes, enhancer.config["low_clip"])
+  return _decoder(enhancer.high, enhance(enhancer, codes))
+
+
+def enhance(enhancer: PortableEnhancer, codes: np.ndarray) -> np.ndarray:
+  """Eq. (3): c_enh, float64 [n, high_dim], of int codes [n, low_dim]."""
+  x = codes / enhancer.config["low_clip"]
+  x = _dense(enhancer, "enhancer/fc1", x)
+  x = _gdn(enhancer, "enhancer/gdn", x)
+  clip = enhancer.config["high_clip"]
+  x = clip * _dense(enhancer, "enhancer/fc2", x)
+  return np.clip(x, -clip, clip) if enhancer.config["clip_enhanced"] else x
+
+
+def _check(codes: np.ndarray, clip: float) -> None:
+  if np.abs(codes).max() > np.rint(clip):
     raise Error("a code's element is beyond the codec's clip.")
-  x = np.float64(codes)
+
+
+def _decoder(codec: PortableCodec, x: np.ndarray) -> np.ndarray:
   if codec.config["gdn_layers"] == 2:
     x = _gdn(codec, "decoder/gdn_code", x)
   x = _dense(codec, "decoder/fc1", x)
@@ -83,19 +134,19 @@ def decode(codec: PortableCodec, codes: np.ndarray) -> np.ndarray:
   return np.float32(_dense(codec, "decoder/fc2", x))
 
 
-def _dense(codec: PortableCodec, name: str, x: np.ndarray) -> np.ndarray:
-  return x @ codec.weights[f"{name}/kernel"] + codec.weights[f"{name}/bias"]
+def _dense(model, name: str, x: np.ndarray) -> np.ndarray:
+  return x @ model.weights[f"{name}/kernel"] + model.weights[f"{name}/bias"]
 
 
-def _gdn(codec: PortableCodec, name: str, x: np.ndarray) -> np.ndarray:
-  """GDN in the encoder, IGDN in the decoder."""
-  beta = _unfold(codec.weights[f"{name}/reparam_beta"], 1e-6)
-  gamma = _unfold(codec.weights[f"{name}/reparam_gamma"], 0.0)
-  if codec.config["gdn"] == "classic":
+def _gdn(model, name: str, x: np.ndarray) -> np.ndarray:
+  """GDN in the encoder and the enhancer, IGDN in the decoder."""
+  beta = _unfold(model.weights[f"{name}/reparam_beta"], 1e-6)
+  gamma = _unfold(model.weights[f"{name}/reparam_gamma"], 0.0)
+  if model.config["gdn"] == "classic":
     pool = np.sqrt(beta + np.square(x) @ gamma)
   else:
     pool = beta + np.abs(x) @ gamma
-  return x / pool if name.startswith("encoder") else x * pool
+  return x * pool if name.startswith("decoder") else x / pool
 
 
 def _unfold(stored: np.ndarray, minimum: float) -> np.ndarray:
@@ -275,9 +326,18 @@ def compress_codes(
   return b"".join(parts)
 
 
-def decompress(codec: PortableCodec, data: bytes) -> np.ndarray:
+def decompress(
+  codec: PortableCodec,
+  data: bytes,
+  enhancer: Optional[PortableEnhancer] = None,
+) -> np.ndarray:
   """The features of a whole .tsf file, float32 [n, feature_dim]."""
-  return decode(codec, decompress_codes(codec, data))
+  codes = decompress_codes(codec, data)
+  if enhancer is None:
+    return decode(codec, codes)
+  if enhancer.config["low_digest"] != codec.config["codec_digest"]:
+    raise Error("the enhancer is for another codec's codes.")
+  return decode_enhanced(enhancer, codes)
 
 
 def decompress_codes(codec: PortableCodec, data: bytes) -> np.ndarray:

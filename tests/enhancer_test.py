@@ -1,0 +1,88 @@
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import ROOT
+
+from tsenh import compression, enhancer, networks
+from tsenh.errors import Error
+
+EXPECTED = ROOT / "tests" / "expected"
+
+
+def test_the_loss_by_hand():
+  c_enh = tf.constant([[0.1, 0.2], [0.0, -0.5]])
+  c_high = tf.constant([[0.1, 0.0], [1.0, 0.5]])
+  # 0.04, and 1 + 1.
+  loss = enhancer.enhancement_loss(c_enh, c_high)
+  np.testing.assert_allclose(loss, 1.02, rtol=1e-6)
+
+
+def test_the_model_is_two_layers_with_gdn():
+  model = enhancer.Enhancer(6, 4, 5)
+  kinds = [type(layer) for layer in model.network.layers]
+  dense = tf.keras.layers.Dense
+  assert kinds == [dense, networks.GDN, dense]
+  assert not model.network.layers[1].inverse
+  assert model.network.input_shape == (None, 6)
+  assert model.network.output_shape == (None, 4)
+  assert networks.multiply_adds(model.network) == 6 * 5 + 5 * 5 + 5 * 4
+
+
+@pytest.mark.parametrize("clip_enhanced", [True, False])
+def test_codes_are_divided_and_multiplied_by_their_clips(clip_enhanced):
+  model = enhancer.Enhancer(
+    6, 4, 5, low_clip=10, high_clip=3, clip_enhanced=clip_enhanced
+  )
+  codes = np.arange(-6, 6, dtype=np.int32).reshape(2, 6) * 10
+  expected = 3 * model.network(codes.astype(np.float32) / 10).numpy()
+  assert np.abs(expected).max() > 3
+  if clip_enhanced:
+    expected = np.clip(expected, -3, 3)
+  enhanced = model.enhance(codes)
+  assert enhanced.dtype == np.float32
+  np.testing.assert_allclose(enhanced, expected, rtol=1e-5)
+
+
+def test_the_digest_is_that_of_format_md():
+  config = json.loads((EXPECTED / "enhancer" / "config.json").read_text())
+  weights = np.load(EXPECTED / "enhancer" / "weights.npz")
+  sha = hashlib.sha256(b"16 128 24 20 20 classic 1")
+  for part in (
+    *("fc1/kernel", "fc1/bias", "gdn/reparam_beta", "gdn/reparam_gamma"),
+    *("fc2/kernel", "fc2/bias"),
+  ):
+    name = f"enhancer/{part}"
+    sha.update(name.encode() + weights[name].astype("<f4").tobytes())
+  assert sha.hexdigest() == config["enhancer_digest"]
+
+
+def test_the_bytes_are_the_same_and_the_features_are_not(lfw):
+  low, name = str(EXPECTED / "codecs" / "tfc"), str(EXPECTED / "enhancer")
+  plain, enhanced = compression.load(low), compression.load(low, name)
+  faces = lfw.features[:300]
+  data = plain.compress(faces)
+  assert enhanced.compress(faces) == data
+  difference = plain.decompress(data) - enhanced.decompress(data)
+  assert 1e-4 < np.abs(difference).max() < 1
+
+
+def test_codes_beyond_the_clip_are_refused():
+  low, name = str(EXPECTED / "codecs" / "tfc"), str(EXPECTED / "enhancer")
+  codec = compression.load(low, name)
+  with pytest.raises(Error, match="beyond 20"):
+    codec.enhancement.decode(np.full([1, 16], 21, np.int32))
+
+
+def test_what_does_not_fit_is_refused():
+  codecs, name = EXPECTED / "codecs", str(EXPECTED / "enhancer")
+  with pytest.raises(Error, match="made for another codec's codes"):
+    compression.load(str(codecs / "classic"), name)
+  with pytest.raises(Error, match="made for another codec's codes"):
+    compression.load("sq:40", name)
+  with pytest.raises(Error, match="of a codec, not of an enhancer"):
+    compression.load(str(codecs / "tfc"), str(codecs / "classic"))
+  with pytest.raises(Error, match="of an enhancer, not of a codec"):
+    compression.load(name)
