@@ -27,8 +27,14 @@ _OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
 flags.mark_flag_as_required("output")
 
 
-def measure(name: str, faces: np.ndarray):
-  main, port = compression.load(name), portable.load(checkpoints.find(name))
+TEST_SETS = {"faces": "lfw", "dlib-faces": "dlib-lfw"}
+
+
+def measure(name: str):
+  folder = checkpoints.find(name)
+  test_set = TEST_SETS[checkpoints.read_config(folder)["features"]]
+  faces = features.load(test_set).features
+  main, port = compression.load(name), portable.load(folder)
   codes = main.transform.encode(faces)
   values = main.transform.latent(faces).numpy()
   from_half = np.abs(np.abs(values - np.trunc(values)) - 0.5)
@@ -38,6 +44,7 @@ def measure(name: str, faces: np.ndarray):
   relative = difference / np.linalg.norm(decoded, axis=1)
   return {
     "codec": name,
+    "features": test_set,
     "codec_digest": main.transform.digest(),
     "largest_difference_over_length": float(relative.max()),
     "elements": codes.size,
@@ -49,16 +56,10 @@ def measure(name: str, faces: np.ndarray):
 
 def main():
   files.check_output(_OUTPUT.value)
-  faces = features.load("lfw").features
-  codecs = [
-    name
-    for name, folder in checkpoints.shipped().items()
-    if checkpoints.read_config(folder)["feature_dim"] == faces.shape[1]
-  ]
   result = {
     "format": results.FORMAT,
     "benchmark": "NumPy against TensorFlow on lfw",
-    "codecs": [measure(name, faces) for name in tqdm.tqdm(codecs)],
+    "codecs": [measure(name) for name in tqdm.tqdm(checkpoints.shipped())],
     "date": provenance.now(),
     "versions": provenance.versions(),
     **provenance.source(),

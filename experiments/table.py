@@ -91,7 +91,7 @@ def render_portable(folder: pathlib.Path) -> str:
   other = sum(c["elements_rounded_otherwise"] for c in codecs)
   farthest = max(c["farthest_of_those_from_a_half"] for c in codecs)
   return (
-    f"Measured on LFW with the {len(codecs)} shipped codecs for its features,"
+    f"Measured on LFW with the {len(codecs)} shipped codecs,"
     f" NumPy in double against TensorFlow in single precision: decoded features"
     f" differ by at most {difference:.1e} of their length, and {other} of"
     f" {elements:,} elements of codes round to another integer, none of them"

@@ -85,24 +85,42 @@ def test_a_configuration_that_is_none_is_refused(tmp_path):
 
 def test_the_shipped_codecs_are_the_papers_recipe():
   shipped = checkpoints.shipped()
-  assert list(shipped) == ["pro-1e-4", "pro-1e-5", "pro-1e-6", "pro-1e-7"]
-  for name, folder in shipped.items():
-    config = json.loads((folder / "config.json").read_text())
-    assert config["lambda"] == float(name[4:])
-    recipe = {
-      "epochs": 40,
-      "batch_size": 32,
-      "learning_rate": 1e-4,
-      "clip": 20.0,
-      "gdn": "classic",
-      "distortion": "mean",
-      "features": "faces",
-      "seed": 0,
-      "status": "finished",
-      "git_dirty": False,
-    }
-    assert {key: config[key] for key in recipe} == recipe
-    checkpoints.load(name)
+  lambdas = ("1e-4", "1e-5", "1e-6", "1e-7")
+  kinds = {
+    "pro-{}": ("faces", 40),
+    "pro-{}-long": ("faces", 400),
+    "dlib-pro-{}": ("dlib-faces", 282),
+  }
+  assert len(shipped) == len(kinds) * len(lambdas)
+  for kind, (features, epochs) in kinds.items():
+    for lmbda in lambdas:
+      folder = shipped[kind.format(lmbda)]
+      check_recipe(folder, float(lmbda), features, epochs)
+
+
+def check_recipe(folder, lmbda, features, epochs):
+  config = json.loads((folder / "config.json").read_text())
+  recipe = {
+    "lambda": lmbda,
+    "epochs": epochs,
+    "batch_size": 32,
+    "learning_rate": 1e-4,
+    "adam_epsilon": 1e-7,
+    "feature_dim": 128,
+    "code_dim": 128,
+    "hidden_dim": 128,
+    "clip": 20.0,
+    "gdn": "classic",
+    "gdn_layers": 1,
+    "noise": "after_clip",
+    "distortion": "mean",
+    "features": features,
+    "seed": 0,
+    "status": "finished",
+    "git_dirty": False,
+  }
+  assert {key: config[key] for key in recipe} == recipe
+  checkpoints.load(str(folder))
 
 
 @pytest.mark.parametrize("gdn_layers", [1, 2])
