@@ -8,6 +8,7 @@ points, into the folder; where it holds sensitivity.json also length.png and
 """
 
 import pathlib
+import re
 
 import matplotlib
 
@@ -26,7 +27,12 @@ flags.mark_flag_as_required("results")
 
 LOWEST = 95  # Percent; what the paper has below is named in the legend.
 _COLORS = {"PRO": "C3", "SQ": "C0", "PQ": "C2", "OPQ": "C4"}
-_OURS = {"pro": "PRO", "sq:": "SQ"}
+# Our lines: the methods' names, their label, the paper's method, the style.
+_OURS = (
+  (r"pro-[^-]+-\d", "PRO, here, 40 epochs", "PRO", "o-"),
+  (r"pro-.*-long", "PRO, here, 400 epochs", "PRO", "^-"),
+  (r"sq:\d+", "SQ, here", "SQ", "o-"),
+)
 
 
 def draw(evaluations):
@@ -48,13 +54,11 @@ def draw(evaluations):
       label=f"{method}, paper{beyond}",
     )
   drawn = set()
-  for prefix, method in _OURS.items():
-    ours = [e for e in evaluations if e["method"].startswith(prefix)]
+  for pattern, label, method, style in _OURS:
+    ours = [e for e in evaluations if re.fullmatch(pattern, e["method"])]
     if ours:
       drawn.update(e["method"] for e in ours)
-      _errorbar(
-        axes, ours, "o-", color=_COLORS[method], label=f"{method}, here"
-      )
+      _errorbar(axes, ours, style, color=_COLORS[method], label=label)
   for result in evaluations:
     if result["method"] == "none":
       accuracy = 100 * result["accuracy"]
