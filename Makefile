@@ -66,6 +66,8 @@ results: $(INSTALLED) ## Evaluate the shipped codecs, SQ and no codec on LFW
 	  $(PY) -m tsenh.evaluate --codec=$$c \
 	    --output=$(RESULTS)/lfw-$$(echo $$c | tr : -).json || exit 1; \
 	done
+	$(PY) -m tsenh.evaluate --codec=none --features=faces-validation \
+	  --output=$(RESULTS)/validation-none.json
 	for c in none $(foreach l,$(LAMBDAS),dlib-pro-$(l)); do \
 	  $(PY) -m tsenh.evaluate --codec=$$c --features=dlib-lfw \
 	    --output=$(RESULTS)/dlib-lfw-$$c.json || exit 1; \

@@ -184,7 +184,7 @@ def render_sq_sweep(folder: pathlib.Path) -> str:
     "|--:|--:|--:|--:|--:|--:|",
   ]
   for point in study["points"]:
-    if point["qp"] in (30, 40, 45, 46, 48, 49, 50, 52, 54, 56, 58):
+    if point["qp"] in (30, 40, 43, 44, 45, 46, 49, 50, 52, 54, 56, 58):
       accuracy = {
         key: f"{100 * count / study['num_pairs']:.2f}"
         for key, count in point["correct_pairs"].items()
