@@ -26,19 +26,19 @@ _RESULTS = flags.DEFINE_string(
 flags.mark_flag_as_required("results")
 
 LOWEST = 95  # Percent; what the paper has below is named in the legend.
-_COLORS = {"PRO": "C3", "SQ": "C0", "PQ": "C2", "OPQ": "C4"}
-# Our lines: the methods' names, their label, the paper's method, the style.
+_PAPER = {"PRO": "C3", "SQ": "C0", "PQ": "C2", "OPQ": "C4"}
+# Our lines: the methods' names, their label, color and style.
 _OURS = (
-  (r"pro-[^-]+-\d", "PRO, here, 40 epochs", "PRO", "o-"),
-  (r"pro-.*-long", "PRO, here, 400 epochs", "PRO", "^-"),
-  (r"sq:\d+", "SQ, here", "SQ", "o-"),
+  (r"pro-[^-]+-\d", "PRO, here, 40 epochs", "C3", "o-"),
+  (r"pro-.*-long", "PRO, here, 400 epochs", "C1", "^-"),
+  (r"sq:\d+", "SQ, here", "C0", "o-"),
 )
 
 
 def draw(evaluations):
   """A figure of accuracy against bits per dimension."""
   figure, axes = plt.subplots(figsize=(7.2, 4.6), layout="constrained")
-  for method, color in _COLORS.items():
+  for method, color in _PAPER.items():
     points = [p for p in paper.TABLE_1[method] if p.accuracy >= LOWEST]
     hidden = [p for p in paper.TABLE_1[method] if p.accuracy < LOWEST]
     beyond = "".join(
@@ -54,11 +54,11 @@ def draw(evaluations):
       label=f"{method}, paper{beyond}",
     )
   drawn = set()
-  for pattern, label, method, style in _OURS:
+  for pattern, label, color, style in _OURS:
     ours = [e for e in evaluations if re.fullmatch(pattern, e["method"])]
     if ours:
       drawn.update(e["method"] for e in ours)
-      _errorbar(axes, ours, style, color=_COLORS[method], label=label)
+      _errorbar(axes, ours, style, color=color, label=label)
   for result in evaluations:
     if result["method"] == "none":
       accuracy = 100 * result["accuracy"]
@@ -129,10 +129,9 @@ def draw_length(study):
     panel.axvline(82_600, color="0.6", lw=0.8)
     panel.axvline(4_125_000, color="0.6", lw=0.8, ls="--")
     panel.grid(alpha=0.3)
-  axes[1].text(82_600, axes[1].get_ylim()[1], " 40 epochs here", va="top")
-  axes[1].text(
-    4_125_000, axes[1].get_ylim()[1], "the paper ", va="top", ha="right"
-  )
+  low = axes[1].get_ylim()[0]
+  axes[1].text(82_600, low, " 40 epochs here", va="bottom")
+  axes[1].text(4_125_000, low, "the paper ", va="bottom", ha="right")
   axes[0].legend(fontsize=8)
   return figure
 

@@ -25,6 +25,8 @@ _UPDATE = flags.DEFINE_bool(
 )
 flags.mark_flag_as_required("results")
 
+_LAMBDAS = ("1e-4", "1e-5", "1e-6", "1e-7")
+_KINDS = (("", ""), ("", "-long"), ("dlib-", ""))
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
@@ -44,7 +46,7 @@ def render(evaluations: List[Dict[str, Any]]) -> str:
     point = paper.counterpart(result["method"])
     published = "| | |"
     if point:
-      published = f"| {point.bits_per_dimension:g} | {point.accuracy:.2f} |"
+      published = f"| {point.bits_per_dimension:.2f} | {point.accuracy:.2f} |"
     lines.append(
       f"| {result['method']} | {result['bits_per_feature']:.1f}"
       f" | {result['bits_per_dimension']:.2f} | {_percent(result)}"
@@ -122,16 +124,15 @@ def render_sensitivity(folder: pathlib.Path) -> str:
   """Two tables in Markdown: at 40 epochs' updates, and at each run's end."""
   study = results.read(folder / "sensitivity.json")
   published = study["paper_bits_per_dimension"]
-  lambdas = ("1e-4", "1e-5", "1e-6", "1e-7")
   head = [
-    "| | " + " | ".join(lambdas) + " | from the paper's rates, octaves |",
-    "|---|" + "--:|" * (len(lambdas) + 1),
+    "| | " + " | ".join(_LAMBDAS) + " | from the paper's rates, octaves |",
+    "|---|" + "--:|" * (len(_LAMBDAS) + 1),
     "| *paper* | " + " | ".join(f"*{p:.2f}*" for p in published) + " | |",
   ]
   first, last = [], []
   for variant, runs in _by_variant(study).items():
     cells, rates = [], []
-    for lmbda in lambdas:
+    for lmbda in _LAMBDAS:
       if lmbda in runs:
         v = runs[lmbda]["validations"][0]
         rates.append(_bpp(v))
@@ -141,7 +142,7 @@ def render_sensitivity(folder: pathlib.Path) -> str:
     distance = _distance(rates, published)
     first.append(f"| {variant} | {' | '.join(cells)} | {distance} |")
     cells, rates = [], []
-    for lmbda in lambdas:
+    for lmbda in _LAMBDAS:
       run = runs.get(lmbda)
       if run is None or run["rate_change_when_doubled"] is None:
         cells.append("")
@@ -173,6 +174,26 @@ def render_sensitivity(folder: pathlib.Path) -> str:
       *last,
     ]
   )
+
+
+def render_elements(folder: pathlib.Path) -> str:
+  """How many elements of each shipped codec's code say something."""
+  del folder  # The codecs' own tables tell.
+  names = [f"{start}pro-{{}}{end}" for start, end in _KINDS]
+  lines = [
+    "| lambda | " + " | ".join(n.format("LAMBDA") for n in names) + " |",
+    "|---|" + "--:|" * len(names),
+  ]
+  for lmbda in _LAMBDAS:
+    counts = []
+    for name in names:
+      path = ROOT / "checkpoints" / name.format(lmbda) / "tables.npz"
+      with np.load(path) as arrays:
+        p = np.diff(arrays["cdf"]) / arrays["cdf"][:, -1:]
+      entropies = -np.sum(p * np.log2(np.where(p > 0, p, 1)), axis=1)
+      counts.append(f"{np.count_nonzero(entropies > 0.1)}")
+    lines.append(f"| {lmbda} | {' | '.join(counts)} |")
+  return "\n".join(lines)
 
 
 def render_sq_sweep(folder: pathlib.Path) -> str:
@@ -211,6 +232,7 @@ PAGES: Dict[str, Dict[str, Callable[[pathlib.Path], str]]] = {
   },
   "DEVIATIONS.md": {
     "sensitivity": render_sensitivity,
+    "elements": render_elements,
     "sq_sweep": render_sq_sweep,
   },
   "FORMAT.md": {"portable": render_portable},
