@@ -71,7 +71,12 @@ def draw_interval(probabilities, symbols, names):
       )
     begin, end = edges[symbol], edges[symbol + 1]
     axes.text(
-      0, y + 0.3, f"{names[row]}   [{low:.6f}, {high:.6f})", size=8, va="bottom"
+      0.003,
+      y + 0.31,
+      f"{names[row]}, in [{low:.6f}, {high:.6f})",
+      size=8,
+      va="bottom",
+      bbox={"color": "white", "pad": 0.5},
     )
     if row + 1 < rows:
       for x, corner in ((begin, 0), (end, 1)):
@@ -106,7 +111,7 @@ def main():
     "interval": draw_interval(
       probabilities[telling],
       symbols[telling],
-      [f"element {j}: {code[j]}" for j in telling],
+      [f"element {j} is {code[j]}" for j in telling],
     ),
   }
   for name, figure in figures.items():
