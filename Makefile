@@ -37,7 +37,7 @@ demo: $(INSTALLED) ## Train a codec, code LFW, evaluate, draw (about 4 min)
 	$(PY) -m experiments.table --results=demo
 	$(PY) -m experiments.figures --results=demo
 
-test: $(INSTALLED) ## Run all tests (about 8 min)
+test: $(INSTALLED) ## Run all tests (about 10 min)
 	$(PY) -m pytest
 
 style: $(INSTALLED) ## Check format and lint
@@ -86,8 +86,12 @@ benchmark: $(INSTALLED) ## Time training and coding (about 7 min, 12 GB of disk)
 	$(PY) -m experiments.benchmark_coding \
 	  --output=$(RESULTS)/benchmark_coding.json
 
-study: $(INSTALLED) ## Measure the silent choices and SQ over QP (some hours)
+study: $(INSTALLED) ## Measure the silent choices, SQ over QP (10 hours or so)
 	$(PY) -m experiments.sq_sweep --output=$(RESULTS)/sq_sweep.json
+	# The paper's 4.1 million updates, at one lambda.
+	$(PY) -m tsenh.train_codec --lambda=1e-6 --epochs=2300 --resume \
+	  --features=faces-train --validation=faces-validation \
+	  --validate_every=46 --output=runs/sensitivity/default-1e-6
 	$(PY) -m experiments.sensitivity --output=$(RESULTS)/sensitivity.json
 
 kill-test: $(INSTALLED) ## Kill a training run 20 times and compare (about 10 min)

@@ -6,8 +6,8 @@ Each choice is varied alone from the default recipe, at the paper's four
 lambdas, on faces-train; rate, distortion and verification are those of
 faces-validation. Every run is first trained for the 82,600 updates that 40
 epochs of the whole training set are, then for twice as many, and so on until
-doubling moves its rate by less than 2 % or --max_epochs is reached. Runs lie in
---runs and are continued wherever the study was stopped; hours.
+doubling moves its rate by less than 2 % or --max_epochs is reached: hours. Runs
+lie in --runs and are continued wherever the study was stopped.
 """
 
 import concurrent.futures
