@@ -54,6 +54,15 @@ def range_coder_cases():
     "the end lies across a digit": [(half, 1)] * 4,
     "a carry through three digits": [*[(half, 1)] * 4, (half, 2)],
     "no carry after all": [*[(half, 1)] * 4, (half, 0)],
+    "a carry that leaves nothing": [
+      *[(half, 1)] * 2,
+      ([0, 32768, 65536], 1),
+    ],
+    "an end just outside of the interval": [([0, 1, 256, 65536], 1)],
+    "the smallest interval": [
+      *[([0, 2, 65536], 0), ([0, 65535, 65536], 0), (rare, 0)],
+      *[([0, 32768, 65536], 1), (rare, 1)],
+    ],
     "a table of one symbol": [([0, 65536], 0), (half, 0), ([0, 65536], 0)],
   }
   rng = np.random.default_rng(3)
@@ -107,6 +116,7 @@ def file_cases(name, main):
     "three blocks, the last of one": (codes, 4),
     "values that no table holds": (unseen, 2),
     "the clip's limits": (loud, 1024),
+    "a good file, to compare": (codes[:3], 2),
     "the longest strings": (np.stack([escape, escape]), 1024),
     "the shortest strings": (np.stack([likeliest] * 3), 1024),
   }
@@ -185,8 +195,16 @@ def reject_cases(name, main):
   own = main.coder.pack_separate(codes[2:])
   beyond = codes[2:].copy()
   beyond[0, 0] = 21
+  beneath = codes[2:].copy()
+  beneath[0, 0] = -21
+  shifted = [
+    length + change
+    for length, change in zip(struct.unpack("<2I", good[-12:-4]), (1, -1))
+  ]
+  other_index = struct.pack("<2I", *shifted)
+  other_index += struct.pack("<I", zlib.crc32(other_index))
   cases = {
-    "magic": flipped(1),
+    "magic": in_header(1, "B", ord("s")),
     "ends within the header": good[:40],
     "version 2": in_header(4, "B", 2),
     "packing 2": in_header(5, "B", 2),
@@ -197,15 +215,21 @@ def reject_cases(name, main):
     "block_size 65537": in_header(16, "<I", 65537),
     "num_features 0": in_header(20, "<Q", 0),
     "num_features too many": in_header(20, "<Q", 5),
+    "num_features beyond 32 bits": in_header(20, "<Q", 3 + (1 << 32)),
     "another codec": in_header(28, "B", good[28] ^ 1),
+    "another codec, last byte": in_header(35, "B", good[35] ^ 1),
     "other tables": in_header(36, "B", good[36] ^ 1),
+    "other tables, last byte": in_header(43, "B", good[43] ^ 1),
     "header CRC": flipped(44),
     "a block's count": in_block(0, 1),
     "a block's length beyond the limit": in_block(4, 1 << 20),
+    "block CRC": flipped(56),
     "a bit of a payload": flipped(70),
     "ends within a block": good[:100],
     "ends before the index": good[:-12],
     "the index": flipped(len(good) - 5),
+    "index CRC": flipped(len(good) - 1),
+    "the index's lengths": good[:-12] + other_index,
     "a byte behind the index": good + b"\0",
     "a payload without escapes' number": payload(b"\0\0"),
     "escapes listed, none used": payload(struct.pack("<Ii", 1, 20) + string),
@@ -214,10 +238,12 @@ def reject_cases(name, main):
     ),
     "escapes beyond the payload": payload(struct.pack("<I", 9999) + string),
     "a string with a byte too many": payload(escapes + string + b"\1"),
+    "a string with bytes too many": payload(escapes + string + bytes(8)),
     "a width of 3": payload(own[:4] + b"\3" + own[5:], alone),
     "lengths beyond the payload": payload(own[:5] + b"\xff" + own[6:], alone),
     "lengths short of the payload": payload(own + b"\1", alone),
     "an element beyond the clip": payload(main.coder.pack_shared(beyond)),
+    "an element beneath it": payload(main.coder.pack_shared(beneath)),
   }
   return [
     {"name": what, "codec": name, "tsf": data} for what, data in cases.items()
@@ -226,8 +252,9 @@ def reject_cases(name, main):
 
 def enhancer_cases():
   main = compression.load(folder("tfc"), str(EXPECTED / "enhancer"))
-  faces = features.load("lfw").features[:3]
-  codes = main.transform.encode(np.concatenate([faces, faces[:1] * 1000]))
+  codes = main.transform.encode(features.load("lfw").features[:3])
+  # The last has every element at the limit.
+  codes = np.concatenate([codes, 20 * np.sign(2 * codes[:1] - 1)])
   enhanced = main.enhancement.enhancer.enhance(codes)
   rows = zip(codes, enhanced, main.enhancement.decode(codes))
   return [{"code": c, "enhanced": e, "decoded": d} for c, e, d in rows]

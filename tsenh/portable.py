@@ -63,13 +63,18 @@ def load(folder: str) -> PortableCodec:
   with np.load(pathlib.Path(folder) / "tables.npz") as arrays:
     lower, cdf = arrays["lower"].tolist(), arrays["cdf"].tolist()
   cdf = [row[: row.index(TOTAL) + 1] for row in cdf]
+  if any(row[0] != 0 or row != sorted(set(row)) for row in cdf):
+    raise Error(f"{folder}: the entropy tables are damaged.")
   return PortableCodec(config, weights, lower, cdf)
 
 
 def load_enhancer(folder: str) -> PortableEnhancer:
   """Reads the finished run folder of an enhancer."""
   config, weights = _read(folder, "enhancer_digest")
-  return PortableEnhancer(config, weights, load(f"{folder}/high"))
+  high = load(f"{folder}/high")
+  if config["high_digest"] != high.config["codec_digest"]:
+    raise Error(f"{folder}: high/ is another codec than it was trained for.")
+  return PortableEnhancer(config, weights, high)
 
 
 def _read(folder: str, digest: str) -> Tuple[Dict, Dict[str, np.ndarray]]:
@@ -88,6 +93,8 @@ def _read(folder: str, digest: str) -> Tuple[Dict, Dict[str, np.ndarray]]:
 
 def encode(codec: PortableCodec, features: np.ndarray) -> np.ndarray:
   """Eq. (1): integer codes, int32 [n, code_dim], of float [n, feature_dim]."""
+  if not np.isfinite(features).all():
+    raise Error("a feature is not finite.")
   x = _dense(codec, "encoder/fc1", np.float64(features))
   x = _gdn(codec, "encoder/gdn", x)
   x = _dense(codec, "encoder/fc2", x)
