@@ -40,7 +40,7 @@ def main():
 
   def correct(vectors):
     distances = verification.squared_distances(vectors, test_set.pairs)
-    return int(verification.fold_hits(distances, test_set.is_same).sum())
+    return int(verification.decisions(distances, test_set.is_same).sum())
 
   points = []
   for qp in tqdm.tqdm(QPS, unit="QP"):

@@ -12,6 +12,11 @@ def random_pairs(seed, n=200, decimals=2):
   return distances, is_same
 
 
+def correct_per_fold(distances, is_same):
+  """Correct pairs per fold."""
+  return verification.decisions(distances, is_same).sum(axis=1).tolist()
+
+
 def test_lfw_gives_the_check_values_of_the_data_card(lfw):
   distances = verification.squared_distances(lfw.features, lfw.pairs)
   metrics = verification.verify(distances, lfw.is_same)
@@ -20,6 +25,9 @@ def test_lfw_gives_the_check_values_of_the_data_card(lfw):
     *(595, 599, 595, 595, 593, 597, 594, 599, 599, 595)
   ]
   assert metrics["accuracy"] == 5961 / 6000
+  assert len(metrics["wrong_pairs"]) == 39
+  in_fold = np.bincount(np.array(metrics["wrong_pairs"]) // 600, minlength=10)
+  assert (600 - in_fold).tolist() == metrics["correct_pairs_per_fold"]
   assert metrics["auc"] == pytest.approx(0.999233, abs=5e-7)
   assert metrics["eer"] == pytest.approx(0.0067, abs=5e-5)
   assert metrics["tar_at_far_1e-2"] == pytest.approx(0.9940)
@@ -34,14 +42,14 @@ def test_the_first_of_equal_thresholds_wins_and_the_test_is_strict():
   # 0.11 to 0.20 are right twice, and 0.11 is the first of them.
   distances = np.tile([0.10, 0.20], 10)
   is_same = np.tile([True, False], 10)
-  assert verification.fold_hits(distances, is_same).tolist() == [2] * 10
+  assert correct_per_fold(distances, is_same) == [2] * 10
   # In the last fold both are off by what only the first best one shows.
   distances[-2:] = 0.11, 0.115
-  assert verification.fold_hits(distances, is_same).tolist() == [2] * 9 + [1]
+  assert correct_per_fold(distances, is_same) == [2] * 9 + [1]
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_fold_hits_equal_a_plain_loop(seed):
+def test_decisions_equal_a_plain_loop(seed):
   distances, is_same = random_pairs(seed)
   expected = []
   for fold in range(10):
@@ -52,7 +60,7 @@ def test_fold_hits_equal_a_plain_loop(seed):
       if hits > best_hits:
         best, best_hits = k / 100, hits
     expected.append(int(np.sum((distances[test] < best) == is_same[test])))
-  assert verification.fold_hits(distances, is_same).tolist() == expected
+  assert correct_per_fold(distances, is_same) == expected
 
 
 @pytest.mark.parametrize("seed", range(3))

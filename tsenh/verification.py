@@ -48,8 +48,10 @@ def normalize(features: np.ndarray) -> np.ndarray:
   return features / np.where(norm > 0, norm, 1)
 
 
-def fold_hits(distances: np.ndarray, is_same: np.ndarray) -> np.ndarray:
-  """Correct pairs of each fold at the threshold best on the other nine.
+def decisions(
+  distances: np.ndarray, is_same: np.ndarray, thresholds=THRESHOLDS
+) -> np.ndarray:
+  """Decides each pair at the threshold best on the nine folds without it.
 
   Counts are compared, never float means: a rounding tie broken the wrong way
   moves a fold by whole points on a small set. Of equal thresholds the first
@@ -58,15 +60,17 @@ def fold_hits(distances: np.ndarray, is_same: np.ndarray) -> np.ndarray:
   Args:
     distances: float [m], squared distances, ten contiguous folds.
     is_same: bool [m].
+    thresholds: float [t], rising.
 
   Returns:
-    int64 [10], the counts of correct pairs.
+    bool [10, m / 10], whether the decision about the pair was right.
   """
-  accepted = distances[:, None] < THRESHOLDS
+  accepted = distances[:, None] < thresholds
   correct = accepted == is_same[:, None]
-  hits = correct.reshape(NUM_FOLDS, -1, len(THRESHOLDS)).sum(axis=1)
+  correct = correct.reshape(NUM_FOLDS, -1, len(thresholds))
+  hits = correct.sum(axis=1)
   best = (hits.sum(axis=0) - hits).argmax(axis=1)
-  return hits[np.arange(NUM_FOLDS), best]
+  return np.take_along_axis(correct, best[:, None, None], axis=2)[..., 0]
 
 
 def area_under_curve(distances: np.ndarray, is_same: np.ndarray) -> float:
@@ -156,25 +160,30 @@ def _facenet_metrics(distances, is_same) -> Dict[str, float]:
   return metrics
 
 
-def verify(distances: np.ndarray, is_same: np.ndarray) -> Dict[str, Any]:
+def verify(
+  distances: np.ndarray, is_same: np.ndarray, thresholds=THRESHOLDS
+) -> Dict[str, Any]:
   """All verification metrics of one set of pairs.
 
   Args:
     distances: float [m], squared distances; ten contiguous folds.
     is_same: bool [m]; each fold holds both kinds.
+    thresholds: float [t], rising; those that the accuracy chooses from.
 
   Returns:
-    `num_pairs`, `correct_pairs`, `correct_pairs_per_fold`, `accuracy` (the
-    mean over folds, in [0, 1]), `accuracy_std` (over folds, divisor 10, as
-    FaceNet has it), `auc`, `eer`, `tar_at_far_*` (exact) and `facenet_*` (on
-    FaceNet's grids).
+    `num_pairs`, `correct_pairs`, `correct_pairs_per_fold`, `wrong_pairs` (their
+    numbers), `accuracy` (the mean over folds, in [0, 1]), `accuracy_std` (over
+    folds, divisor 10, as FaceNet has it), `auc`, `eer`, `tar_at_far_*` (exact)
+    and `facenet_*` (on FaceNet's grids).
   """
-  hits = fold_hits(distances, is_same)
+  correct = decisions(distances, is_same, thresholds)
+  hits = correct.sum(axis=1)
   per_fold = hits / (len(distances) // NUM_FOLDS)
   metrics = {
     "num_pairs": len(distances),
     "correct_pairs": int(hits.sum()),
     "correct_pairs_per_fold": hits.tolist(),
+    "wrong_pairs": np.flatnonzero(~correct).tolist(),
     "accuracy": float(hits.sum() / len(distances)),
     "accuracy_std": float(per_fold.std()),
     "auc": area_under_curve(distances, is_same),
