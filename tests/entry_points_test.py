@@ -15,7 +15,10 @@ from conftest import ROOT
 
 from tsenh import features
 
-MODULES = ["train_codec", "train_enhancer", "encode", "decode", "evaluate"]
+MODULES = [
+  *("train_codec", "train_enhancer", "train_sq_enhancer"),
+  *("encode", "decode", "evaluate"),
+]
 
 
 def fails(process, *parts):
@@ -43,7 +46,11 @@ def test_help_teaches(run, module, tmp_path):
   process = run(f"tsenh.{module}", "--help", cwd=tmp_path, check=False)
   text = process.stdout.decode()
   assert f"python -m tsenh.{module} --" in text
-  own = {"train_codec": "--lambda", "train_enhancer": "--low"}
+  own = {
+    "train_codec": "--lambda",
+    "train_enhancer": "--low",
+    "train_sq_enhancer": "--qp",
+  }
   assert own.get(module, "--codec") in text
   if module in own:
     assert "--epochs" in text
@@ -206,6 +213,9 @@ def test_a_killed_run_resumes_to_the_same_bits(run, small_faces, tmp_path):
       ["--low=no", "--high=pro-1e-6"],
       "no: neither a run folder",
     ),
+    ("train_sq_enhancer", [], "--qp"),
+    ("train_sq_enhancer", ["--qp=64"], "--qp=64"),
+    ("train_sq_enhancer", ["--qp=50", "--blocks=0"], "--blocks=0"),
     (
       "evaluate",
       ["--codec=none", "--enhancer=x", "--output=o.json"],
@@ -478,6 +488,65 @@ def test_an_enhancer_between_frozen_codecs(run, trained, small_faces, tmp_path):
     ),
     "enhancer: made for another codec's codes",
   )
+
+
+def test_sq_e_behind_one_quantizer(run, trained, small_faces, tmp_path):
+  """Trained, ended, resumed; then one bitstream, decoded twice."""
+  flags = ("--qp=50", f"--features={small_faces}", "--hidden_dim=16")
+  training = ("tsenh.train_sq_enhancer", *flags)
+  run(*training, "--output=sq-e", "--epochs=2", cwd=tmp_path)
+  run(*training, "--output=sq-e", "--epochs=4", "--resume", cwd=tmp_path)
+  run(*training, "--epochs=4", cwd=tmp_path)
+  whole, resumed = tmp_path / "runs" / "sq-e-50", tmp_path / "sq-e"
+  for name in ("weights.npz", "training_state.npz"):
+    assert (whole / name).read_bytes() == (resumed / name).read_bytes(), name
+  config = json.loads((resumed / "config.json").read_text())
+  assert config["last_epoch"].keys() == {"loss", "mse"}
+  assert config["status"] == "finished"
+
+  sq = "--codec=sq:50"
+  run(*("tsenh.encode", sq, "--input=lfw", "--output=lfw.tsf"), cwd=tmp_path)
+  decoded = []
+  for extra in ((), ("--enhancer=sq-e",)):
+    run(
+      *("tsenh.decode", sq, "--input=lfw.tsf", "--output=lfw.npy", *extra),
+      cwd=tmp_path,
+    )
+    decoded.append(np.load(tmp_path / "lfw.npy"))
+  assert decoded[0].shape == decoded[1].shape == (7701, 128)
+  assert (decoded[0] != decoded[1]).any(axis=1).all()
+  results = []
+  for extra in ((), ("--enhancer=sq-e",)):
+    run(
+      *("tsenh.evaluate", sq, "--features=faces-validation", *extra),
+      "--output=result.json",
+      cwd=tmp_path,
+    )
+    results.append(json.loads((tmp_path / "result.json").read_text()))
+  plain, enhanced = results
+  assert plain["file_bytes"] == enhanced["file_bytes"]
+  assert plain["codec_digest"] == enhanced["codec_digest"]
+  assert plain["mse"] != enhanced["mse"]
+  assert plain["enhancer_digest"] is None
+  assert enhanced["enhancer_digest"] == config["enhancer_digest"]
+  nothing = {"sender": 0, "receiver": 0}
+  assert plain["parameters"] == plain["multiply_adds"] == nothing
+  # In each block 128 x 16, GDN and 16 x 128, with biases and beta.
+  own = config["num_blocks"] * (128 * 16 + 16 * 16 + 16 * 128)
+  biases = config["num_blocks"] * (16 + 16 + 128)
+  assert enhanced["multiply_adds"] == {"sender": 0, "receiver": own}
+  assert enhanced["parameters"] == {"sender": 0, "receiver": own + biases}
+  assert config["parameters"] == {"enhancer": own + biases}
+  for codec in ("sq:45", trained):
+    fails(
+      run(
+        *("tsenh.evaluate", f"--codec={codec}", "--enhancer=sq-e"),
+        *("--features=faces-validation", "--output=x.json"),
+        cwd=tmp_path,
+        check=False,
+      ),
+      f"sq-e: made for another codec's codes than {codec}'s",
+    )
 
 
 def test_the_trained_run_encodes_and_decodes(run, trained, tmp_path):

@@ -8,10 +8,11 @@
 | `training_state.npz` | weights and Adam's moments, for `--resume`            |
 | `validation.json`    | with `--validation`: metrics while training           |
 | `high/`              | an enhancer's: the high-rate codec, copied            |
+| `tensorboard/`       | scalars                                               |
 
 An enhancer's run has no tables of its own: it decodes what the low-rate codec
-wrote, with the high-rate codec's decoder.
-| `tensorboard/`       | scalars                                               |
+wrote, with the high-rate codec's decoder. That of SQ-E, which decodes what SQ
+wrote, has no `high/` either.
 
 Every file is replaced whole, and `config.json` says `finished` last, so a run
 that was killed at any moment is never mistaken for a finished one.
@@ -29,9 +30,11 @@ import numpy as np
 from tsenh import codec as codec_lib
 from tsenh import enhancer as enhancer_lib
 from tsenh import entropy, files
+from tsenh import sq_enhancer as sq_enhancer_lib
 from tsenh.codec import Codec
 from tsenh.enhancer import Enhancer
 from tsenh.errors import Error
+from tsenh.sq_enhancer import SQEnhancer
 
 FINISHED, TRAINING = "finished", "training"
 TENSORBOARD = "tensorboard"
@@ -153,36 +156,46 @@ def finish(
   write_config(folder, {**config, **digests, "status": FINISHED})
 
 
-def _write_weights(folder: pathlib.Path, model: Union[Codec, Enhancer]) -> None:
+def _write_weights(
+  folder: pathlib.Path, model: Union[Codec, Enhancer, SQEnhancer]
+) -> None:
   weights = {k: v.numpy() for k, v in model.named_variables().items()}
   files.write_arrays(str(folder / _WEIGHTS), weights)
 
 
 def finish_enhancer(
-  folder: pathlib.Path, enhancer: Enhancer, high: str, config: Dict[str, Any]
+  folder: pathlib.Path,
+  enhancer: Union[Enhancer, SQEnhancer],
+  config: Dict[str, Any],
+  high: Optional[str] = None,
 ) -> None:
   """Completes an enhancer's run; `high` is the high-rate codec's name."""
   _write_weights(folder, enhancer)
-  (folder / _HIGH).mkdir(exist_ok=True)
-  for name in (_WEIGHTS, _TABLES, _CONFIG):
-    with files.replacing(str(folder / _HIGH / name)) as file:
-      file.write((find(high) / name).read_bytes())
+  if high is not None:
+    (folder / _HIGH).mkdir(exist_ok=True)
+    for name in (_WEIGHTS, _TABLES, _CONFIG):
+      with files.replacing(str(folder / _HIGH / name)) as file:
+        file.write((find(high) / name).read_bytes())
+  sizes = [v.shape.num_elements() for v in enhancer.named_variables().values()]
   result = {
     "enhancer_digest": enhancer.digest(),
-    "parameters": {"enhancer": int(enhancer.network.count_params())},
+    "parameters": {"enhancer": sum(sizes)},
   }
   write_config(folder, {**config, **result, "status": FINISHED})
 
 
-def load_enhancer(name: str) -> Tuple[Enhancer, Codec, Dict[str, Any]]:
+def load_enhancer(
+  name: str,
+) -> Tuple[Union[Enhancer, SQEnhancer], Optional[Codec], Dict[str, Any]]:
   """Loads a trained enhancer.
 
   Args:
     name: its run folder or the name of a shipped one.
 
   Returns:
-    The enhancer, the high-rate codec that it was trained for, and the run's
-    configuration; `low_digest` there is the low-rate codec's.
+    The enhancer, the high-rate codec that it was trained for (None for SQ-E),
+    and the run's configuration; `low_digest` there is the digest of what it
+    enhances.
 
   Raises:
     Error: if there is none, it is unfinished, or a file is damaged.
@@ -190,6 +203,11 @@ def load_enhancer(name: str) -> Tuple[Enhancer, Codec, Dict[str, Any]]:
   folder, config = _finished(name)
   if "enhancer_digest" not in config:
     raise Error(f"{name}: the run of a codec, not of an enhancer.")
+  if "high_digest" not in config:
+    keys = sq_enhancer_lib.ARCHITECTURE
+    sq_enhancer = SQEnhancer(**{key: config[key] for key in keys})
+    _read_weights(folder, sq_enhancer, config["enhancer_digest"])
+    return sq_enhancer, None, config
   enhancer = Enhancer(**{k: config[k] for k in enhancer_lib.ARCHITECTURE})
   _read_weights(folder, enhancer, config["enhancer_digest"])
   high, _ = load(str(folder / _HIGH))
@@ -211,7 +229,9 @@ def _finished(name: str) -> Tuple[pathlib.Path, Dict[str, Any]]:
 
 
 def _read_weights(
-  folder: pathlib.Path, model: Union[Codec, Enhancer], digest: str
+  folder: pathlib.Path,
+  model: Union[Codec, Enhancer, SQEnhancer],
+  digest: str,
 ) -> None:
   """Gives a model the weights of its run."""
   weights = _read_arrays(folder / _WEIGHTS)

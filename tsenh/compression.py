@@ -19,12 +19,14 @@ from typing import (
   Iterable,
   Iterator,
   Optional,
+  Sequence,
   Tuple,
   TypeVar,
   Union,
 )
 
 import numpy as np
+import tensorflow as tf
 
 from tsenh import bitstream, checkpoints, entropy
 from tsenh import features as features_lib
@@ -33,6 +35,7 @@ from tsenh.enhancer import Enhancer
 from tsenh.errors import Error
 from tsenh.features import FeatureStream
 from tsenh.scalar_quantizer import ScalarQuantizer
+from tsenh.sq_enhancer import SQEnhancer
 
 _WORKERS = min(4, os.cpu_count() or 1)
 _SQ = re.compile(r"sq:(\d+)(?::(.+))?")
@@ -65,6 +68,33 @@ class Enhancement:
     check_codes(codes, self.enhancer.low_clip)
     return self.high.decode_latent(self.enhancer.enhance(codes))
 
+  @property
+  def networks(self) -> Sequence[tf.keras.Model]:
+    """What the receiver runs."""
+    return [self.enhancer.network, self.high.decoder]
+
+
+@dataclasses.dataclass(frozen=True)
+class SQEnhancement:
+  """What a receiver decodes with in place of SQ alone.
+
+  Attributes:
+    enhancer: SQ-E (Fig. 3).
+    quantizer: the one that it was trained for.
+  """
+
+  enhancer: SQEnhancer
+  quantizer: ScalarQuantizer
+
+  def decode(self, codes: np.ndarray) -> np.ndarray:
+    """Features float32 [n, feature_dim] of the quantizer's codes."""
+    return self.enhancer.enhance(self.quantizer.decode(codes))
+
+  @property
+  def networks(self) -> Sequence[tf.keras.Model]:
+    """What the receiver runs."""
+    return self.enhancer.blocks
+
 
 @dataclasses.dataclass(frozen=True)
 class Compressor:
@@ -81,7 +111,7 @@ class Compressor:
   name: str
   transform: Union[Codec, ScalarQuantizer]
   coder: entropy.EntropyCoder
-  enhancement: Optional[Enhancement] = None
+  enhancement: Union[Enhancement, SQEnhancement, None] = None
 
   def compress(
     self,
@@ -158,8 +188,8 @@ def load(name: str, enhancer: Optional[str] = None) -> Compressor:
 
   Args:
     name: see `CODEC_HELP`.
-    enhancer: a run folder of train_enhancer, or a shipped enhancer's name, to
-      decode with.
+    enhancer: a run folder of train_enhancer (for sq:QP of train_sq_enhancer),
+      or a shipped enhancer's name, to decode with.
 
   Returns:
     The compressor.
@@ -173,7 +203,10 @@ def load(name: str, enhancer: Optional[str] = None) -> Compressor:
     network, high, config = checkpoints.load_enhancer(enhancer)
     if codec.transform.digest() != config["low_digest"]:
       raise Error(f"{enhancer}: made for another codec's codes than {name}'s.")
-    enhancement = Enhancement(network, high)
+    if high is None:
+      enhancement = SQEnhancement(network, codec.transform)
+    else:
+      enhancement = Enhancement(network, high)
     return dataclasses.replace(codec, enhancement=enhancement)
   if name.startswith("sq:"):
     match = _SQ.fullmatch(name)

@@ -44,7 +44,10 @@ _CODEC = flags.DEFINE_string(
   f"What to evaluate: {compression.CODEC_HELP}; none; or external.",
 )
 _ENHANCER = flags.DEFINE_string(
-  "enhancer", None, "Decode with this enhancer; see tsenh.decode."
+  "enhancer",
+  None,
+  "Decode with this enhancer: a run folder of train_enhancer, for sq:QP of"
+  " train_sq_enhancer.",
 )
 _FEATURES = flags.DEFINE_string(
   "features",
@@ -111,13 +114,16 @@ def _measure_codec(
 
 
 def _cost(compressor: compression.Compressor) -> Dict[str, Any]:
-  """Parameters, and multiply-adds for one feature, of sender and receiver."""
+  """Parameters, and multiply-adds for one feature, of sender and receiver.
+
+  Those of the networks: SQ alone has none.
+  """
   codec, enhancement = compressor.transform, compressor.enhancement
-  if not isinstance(codec, Codec):
-    return {}
-  sides = {"sender": [codec.encoder], "receiver": [codec.decoder]}
+  sides = {"sender": [], "receiver": []}
+  if isinstance(codec, Codec):
+    sides = {"sender": [codec.encoder], "receiver": [codec.decoder]}
   if enhancement:
-    sides["receiver"] = [enhancement.enhancer.network, enhancement.high.decoder]
+    sides["receiver"] = enhancement.networks
   return {
     "enhancer_digest": enhancement and enhancement.enhancer.digest(),
     "parameters": {

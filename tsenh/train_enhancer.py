@@ -159,7 +159,7 @@ def main():
     on_disk = checkpoints.load(name)[0].digest()
     if not codec.digest() == on_disk == recipe[key]:
       raise Error(f"{name}: the codec changed while the enhancer was trained.")
-  checkpoints.finish_enhancer(folder, enhancer, _HIGH.value, config)
+  checkpoints.finish_enhancer(folder, enhancer, config, _HIGH.value)
   print(
     f"{folder}: squared error {config['last_epoch']['loss']:.4f} in units of"
     f" r_clip, {config['wall_time_seconds']:.0f} s of training",
