@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import functools
 import io
+import math
 import os
 import re
 from typing import (
@@ -30,6 +31,7 @@ import tensorflow as tf
 
 from tsenh import bitstream, checkpoints, entropy
 from tsenh import features as features_lib
+from tsenh.baselines.transform_coding import TransformCoder
 from tsenh.codec import Codec, check_codes
 from tsenh.enhancer import Enhancer
 from tsenh.errors import Error
@@ -38,13 +40,15 @@ from tsenh.scalar_quantizer import ScalarQuantizer
 from tsenh.sq_enhancer import SQEnhancer
 
 _WORKERS = min(4, os.cpu_count() or 1)
-_SQ = re.compile(r"sq:(\d+)(?::(.+))?")
+_FITTED = re.compile(r"(sq|pca):([^:]+)(?::(.+))?")
 MAX_QP = 63
+MIN_STEP = 1e-4
 CODEC_HELP = (
   "a shipped codec (pro-1e-4, pro-1e-5, pro-1e-6, pro-1e-7; with -long,"
   " trained longer; with dlib-, for dlib's features); a run folder (./NAME"
-  " where a shipped codec has its name); or sq:QP, scalar quantization with"
-  " tables from faces (sq:QP:FILE: from FILE)"
+  " where a shipped codec has its name); sq:QP, scalar quantization with"
+  " tables from faces (sq:QP:FILE: from FILE); or pca:STEP, PCA of faces"
+  " (pca:STEP:FILE: of FILE) with one quantization step"
 )
 
 _In = TypeVar("_In")
@@ -109,7 +113,7 @@ class Compressor:
   """
 
   name: str
-  transform: Union[Codec, ScalarQuantizer]
+  transform: Union[Codec, ScalarQuantizer, TransformCoder]
   coder: entropy.EntropyCoder
   enhancement: Union[Enhancement, SQEnhancement, None] = None
 
@@ -208,15 +212,33 @@ def load(name: str, enhancer: Optional[str] = None) -> Compressor:
     else:
       enhancement = Enhancement(network, high)
     return dataclasses.replace(codec, enhancement=enhancement)
-  if name.startswith("sq:"):
-    match = _SQ.fullmatch(name)
-    if not match or int(match[1]) > MAX_QP:
-      raise Error(f"{name}: expected sq:QP with QP from 0 to {MAX_QP}.")
-    training = features_lib.load(match[2] or "faces").features
-    quantizer = ScalarQuantizer(int(match[1]), training.shape[1])
-    tables = entropy.fit_tables(quantizer.encode(training))
-    return Compressor(name, quantizer, entropy.EntropyCoder(*tables))
+  if name.startswith(("sq:", "pca:")):
+    return _fit(name)
   return Compressor(name, *checkpoints.load(name))
+
+
+def _fit(name: str) -> Compressor:
+  """A codec that needs no run: fitted, with its tables, when it is loaded."""
+  kind, parameter, file = _FITTED.fullmatch(name).groups()
+  value = _number(parameter)
+  if kind == "sq" and value not in range(MAX_QP + 1):
+    raise Error(f"{name}: expected sq:QP with QP from 0 to {MAX_QP}.")
+  if kind == "pca" and not MIN_STEP <= value < math.inf:
+    raise Error(f"{name}: expected pca:STEP with a step of {MIN_STEP} or more.")
+  training = features_lib.load(file or "faces").features
+  if kind == "sq":
+    transform = ScalarQuantizer(int(value), training.shape[1])
+  else:
+    transform = TransformCoder(value, training)
+  tables = entropy.fit_tables(transform.encode(training))
+  return Compressor(name, transform, entropy.EntropyCoder(*tables))
+
+
+def _number(text: str) -> float:
+  try:
+    return float(text)
+  except ValueError:
+    return math.nan
 
 
 def encode(

@@ -9,6 +9,10 @@ are the rate. --codec=none evaluates the features as they are, and
   python -m tsenh.evaluate --codec=external --decoded=mine.npz \
       --bits_per_feature=96 --method=mine --features=lfw --output=mine.json
 
+--codec=pq:128 and its like are fitted first, which takes seconds to minutes.
+Binary codes are compared by Hamming distance, as 4 / bits times it: the squared
+Euclidean distance of codes of -1 and 1 scaled to unit length.
+
 The JSON holds all metrics on the distances as decoded, and under "normalized"
 again with the decoded features scaled to unit length. README.md lists its keys.
 Each evaluation but those on faces-validation is noted in a log of test-set
@@ -18,13 +22,15 @@ evaluations, test_log.jsonl (TSENH_TEST_LOG names another file).
 import math
 import sys
 import tempfile
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 from absl import flags
 
 from tsenh import (
+  baselines,
   bitstream,
+  checkpoints,
   cli,
   compression,
   entropy,
@@ -35,13 +41,15 @@ from tsenh import (
   results,
   verification,
 )
+from tsenh.baselines.transform_coding import TransformCoder
 from tsenh.codec import Codec
 from tsenh.errors import Error
 
 _CODEC = flags.DEFINE_string(
   "codec",
   None,
-  f"What to evaluate: {compression.CODEC_HELP}; none; or external.",
+  f"What to evaluate: {compression.CODEC_HELP}; {baselines.HELP}; none; or"
+  " external.",
 )
 _ENHANCER = flags.DEFINE_string(
   "enhancer",
@@ -77,6 +85,13 @@ _METHOD = flags.DEFINE_string(
 )
 flags.mark_flags_as_required(["codec", "output"])
 
+# What a result tells of a run.
+_TRAINING = (
+  *("lambda", "qp", "epochs", "seed", "steps", "features"),
+  *("num_training_features", "training_set_digest", "wall_time_seconds"),
+  *("low_digest", "high_digest"),
+)
+
 
 def _measure_codec(
   original: np.ndarray,
@@ -109,8 +124,20 @@ def _measure_codec(
     "entropy_bits_per_feature": float(compressor.coder.bits(codes).mean()),
     "packing": packing,
     "codec_digest": compressor.transform.digest(),
+    "training": _training(_CODEC.value, compressor.transform),
+    "enhancer_training": _training(_ENHANCER.value, compressor.enhancement),
     **_cost(compressor),
   }
+
+
+def _training(name, trained) -> Optional[Dict[str, Any]]:
+  """How the codec or enhancer of that name was trained, if it was."""
+  if not isinstance(
+    trained, (Codec, compression.Enhancement, compression.SQEnhancement)
+  ):
+    return None
+  config = checkpoints.read_config(checkpoints.find(name))
+  return {key: config[key] for key in _TRAINING if key in config}
 
 
 def _cost(compressor: compression.Compressor) -> Dict[str, Any]:
@@ -119,6 +146,12 @@ def _cost(compressor: compression.Compressor) -> Dict[str, Any]:
   Those of the networks: SQ alone has none.
   """
   codec, enhancement = compressor.transform, compressor.enhancement
+  if isinstance(codec, TransformCoder):
+    size = codec.feature_dim**2
+    return {
+      "parameters": dict.fromkeys(("sender", "receiver"), size),
+      "multiply_adds": dict.fromkeys(("sender", "receiver"), size),
+    }
   sides = {"sender": [], "receiver": []}
   if isinstance(codec, Codec):
     sides = {"sender": [codec.encoder], "receiver": [codec.decoder]}
@@ -150,22 +183,65 @@ def _measure_external(original: np.ndarray):
   return decoded, {"bits_per_feature": bits}
 
 
+def _measure_baseline(original: np.ndarray):
+  """Codes of fixed length, decoded where they can be, and their rates."""
+  baseline = baselines.load(_CODEC.value)
+  codes = baseline.encode(original)
+  decoded = codes
+  if not baselines.is_hash(_CODEC.value):
+    decoded = baseline.decode(codes)
+  return decoded, {
+    "file_bytes": codes.nbytes,
+    "bits_per_feature": 8.0 * codes.shape[1],
+    "codec_digest": baseline.digest(),
+    "objective": baseline.objective,
+    "parameters": baseline.parameters,
+    "multiply_adds": baseline.multiply_adds,
+  }
+
+
 def _measure(original: np.ndarray) -> Tuple[np.ndarray, Dict[str, Any]]:
-  """Decoded features and rates of the codec that was asked for."""
-  if _ENHANCER.value and _CODEC.value in ("none", "external"):
-    raise Error("--enhancer goes with a codec.")
+  """Decoded features and rates of the codec that was asked for.
+
+  Of a hashing method the codes, uint8, stand for the features.
+  """
+  baseline = baselines.named(_CODEC.value)
+  if _ENHANCER.value and (baseline or _CODEC.value in ("none", "external")):
+    raise Error("--enhancer goes with a codec that was trained, or sq:QP.")
   if _CODEC.value == "external":
     return _measure_external(original)
   if _DECODED.value or _BITS_PER_FEATURE.value is not None:
     raise Error("--decoded and --bits_per_feature go with --codec=external.")
   if _CODEC.value == "none":
     return original, {"bits_per_feature": 32.0 * original.shape[1]}
+  if baseline:
+    return _measure_baseline(original)
   return _measure_codec(original)
 
 
 def _verify(decoded: np.ndarray, test_set: features.FeatureSet):
-  distances = verification.squared_distances(decoded, test_set.pairs)
-  return verification.verify(distances, test_set.is_same)
+  """Verification of features, or of binary codes uint8 [n, bits / 8]."""
+  if decoded.dtype != np.uint8:
+    distances = verification.squared_distances(decoded, test_set.pairs)
+    return verification.verify(distances, test_set.is_same)
+  bits = 8 * decoded.shape[1]
+  distances = baselines.hamming_distances(decoded, test_set.pairs)
+  every = np.arange(bits + 2)  # Each distance, and what is above all of them.
+  scale = 4 / bits
+  return verification.verify(scale * distances, test_set.is_same, scale * every)
+
+
+def _metrics(decoded, test_set: features.FeatureSet) -> Dict[str, Any]:
+  """Distortion and verification, as decoded and normalized."""
+  if decoded.dtype == np.uint8:  # Binary codes: nothing decoded, equally long.
+    metrics = _verify(decoded, test_set)
+    return {"mse": None, **metrics, "normalized": metrics}
+  difference = np.subtract(decoded, test_set.features, dtype=np.float64)
+  return {
+    "mse": float(np.square(difference).mean()),
+    **_verify(decoded, test_set),
+    "normalized": _verify(verification.normalize(decoded), test_set),
+  }
 
 
 def main():
@@ -175,7 +251,6 @@ def main():
   files.check_output(_OUTPUT.value)
   original = test_set.features
   decoded, rates = _measure(original)
-  squared_error = np.square(np.subtract(decoded, original, dtype=np.float64))
   result = {
     "format": results.FORMAT,
     "method": _METHOD.value or _CODEC.value,
@@ -192,11 +267,12 @@ def main():
     "entropy_bits_per_feature": None,
     "parameters": None,
     "multiply_adds": None,
+    "training": None,
+    "enhancer_training": None,
+    "objective": None,
     **rates,
     "bits_per_dimension": rates["bits_per_feature"] / original.shape[1],
-    "mse": float(squared_error.mean()),
-    **_verify(decoded, test_set),
-    "normalized": _verify(verification.normalize(decoded), test_set),
+    **_metrics(decoded, test_set),
     "command": ["python", "-m", "tsenh.evaluate", *sys.argv[1:]],
     "date": provenance.now(),
     "versions": provenance.versions(),
@@ -214,8 +290,8 @@ def _summary(result: Dict[str, Any]) -> str:
   lines = [
     f"{result['method']} on {result['features']}:"
     f" {result['bits_per_feature']:.1f} bits per feature"
-    f" ({result['bits_per_dimension']:.3f} per dimension),"
-    f" MSE {result['mse']:.3e}"
+    f" ({result['bits_per_dimension']:.3f} per dimension)"
+    + (f", MSE {result['mse']:.3e}" if result["mse"] is not None else "")
   ]
   for name, metrics in (
     ("as decoded", result),
