@@ -177,26 +177,26 @@ class _Plan:
       *(name, self.run(low), [f"--enhancer={self.run(name)}"], (low, name))
     )
 
-  def sq(self, qp: int, epochs: int, **choices) -> None:
-    """Adds SQ and SQ-E at one QP; the choices are flags of SQ-E."""
-    tail = "".join(f"-{key}{value}" for key, value in choices.items())
-    name = f"sq-e-{qp}{tail}"
-    own_flags = [f"--qp={qp}", *(f"--{k}={v}" for k, v in choices.items())]
-    fitted = f"sq:{qp}"
-    if self._features != "faces":
-      fitted += f":{self._features}"
-    self.evaluate(f"sq:{qp}", fitted)
-    self.train(name, "train_sq_enhancer", own_flags, epochs)
-    self.evaluate(
-      *(f"sq-e:{qp}{tail}", fitted, [f"--enhancer={self.run(name)}"], (name,))
-    )
+  def fitted(self, name: str) -> str:
+    """The name of a codec that is fitted to the training set."""
+    return name if self._features == "faces" else f"{name}:{self._features}"
+
+  def sq(self, qp: int, epochs: int) -> None:
+    """Adds SQ and SQ-E at one QP."""
+    codec, run = self.fitted(f"sq:{qp}"), f"sq-e-{qp}"
+    self.evaluate(f"sq:{qp}", codec)
+    self.train(run, "train_sq_enhancer", [f"--qp={qp}"], epochs)
+    own_flags = [f"--enhancer={self.run(run)}"]
+    self.evaluate(f"sq-e:{qp}", codec, own_flags, (run,))
+
+  def pca(self, step: float) -> None:
+    """Adds PCA at one step."""
+    self.evaluate(f"pca:{step}", self.fitted(f"pca:{step}"))
 
   def baseline(self, kind: str, bits: int) -> None:
     """Adds a baseline of fixed length."""
-    fitted = f"{kind}:{bits}"
-    if self._features != "faces":
-      fitted += f":{self._features}"
-    self.evaluate(f"{kind}:{bits}", fitted, times=bits / 256)
+    codec = self.fitted(f"{kind}:{bits}")
+    self.evaluate(f"{kind}:{bits}", codec, times=bits / 256)
 
   def pca_at(self, like: Sequence[str], method: str) -> None:
     """Adds PCA at as many bytes as other methods' mean."""
@@ -206,7 +206,7 @@ class _Plan:
       bits = [json.loads(p.read_text())["bits_per_feature"] for p in paths]
       step = _matching_step(self._features, self._test_set, np.mean(bits))
       return [
-        f"--codec=pca:{step:.6g}",
+        f"--codec={self.fitted(f'pca:{step:.6g}')}",
         f"--features={self._test_set}",
         f"--method={method}",
       ]
@@ -271,11 +271,11 @@ def _peers(plan: _Plan) -> None:
   for bits in RQ_BITS:
     plan.baseline("rq", bits)
   for step in PCA_STEPS:
-    plan.evaluate(f"pca:{step}", f"pca:{step}")
+    plan.pca(step)
 
 
 def choices_plan(runs: str, output: str) -> Dict[str, Job]:
-  """Teachers for every student, and sizes of SQ-E, on held-out people."""
+  """Every teacher for every student, and hashing, on held-out people."""
   plan = _Plan(runs, output, "faces-train", "faces-validation")
   epochs = 46  # 82,524 updates: as many as 40 epochs of faces.
   every = (*LAMBDAS, "1e-8")
@@ -291,12 +291,8 @@ def choices_plan(runs: str, output: str) -> Dict[str, Job]:
           *(low, f"choice-pro-{teacher}-s{seed}"),
           *(f"pro-e-{lmbda}-{teacher}-s{seed}", epochs, seed),
         )
-  for qp in (QPS[0], QPS[-1]):
-    for blocks in (1, 2, 4):
-      plan.sq(qp, epochs, blocks=blocks)
   for kind in ("ksh", "dhn", "itq", "lsh"):
-    for bits in (BITS[0], BITS[-1]):
-      plan.baseline(kind, bits)
+    plan.baseline(kind, BITS[0])
   return plan.jobs
 
 
@@ -317,7 +313,7 @@ def smoke_plan(runs: str, output: str) -> Dict[str, Job]:
   plan.sq(50, 1)
   for kind in ("pq", "rq", "lsh", "itq", "ksh", "dhn"):
     plan.baseline(kind, 32)
-  plan.evaluate("pca:0.1", "pca:0.1:faces-train")
+  plan.pca(0.1)
   return plan.jobs
 
 
