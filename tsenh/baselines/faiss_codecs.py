@@ -105,12 +105,12 @@ def _index(kind: str, dim: int, bits: int) -> "faiss.Index":
     "itq": f"RR{bits},ITQ{bits},LSH",
   }
   index = faiss.index_factory(dim, factory[kind])
-  product_quantizer = index
   if kind == "opq":
     rotation = faiss.downcast_VectorTransform(index.chain.at(0))
     rotation.niter = OPQ_ITERATIONS
     rotation.max_train_points = OPQ_FEATURES
-    product_quantizer = faiss.downcast_index(index.index)
-  # It would renumber the centroids, for a search that nobody makes here.
-  product_quantizer.do_polysemous_training = False
+  if kind in ("pq", "opq"):
+    quantizer = index if kind == "pq" else faiss.downcast_index(index.index)
+    # It would renumber the centroids, for a search that nobody makes here.
+    quantizer.do_polysemous_training = False
   return index
