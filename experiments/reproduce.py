@@ -280,17 +280,16 @@ def choices_plan(runs: str, output: str) -> Dict[str, Job]:
   epochs = 46  # 82,524 updates: as many as 40 epochs of faces.
   every = (*LAMBDAS, "1e-8")
   plan.evaluate("none", "none")
-  for seed in range(2):
-    for lmbda in every:
-      plan.codec(f"choice-pro-{lmbda}-s{seed}", lmbda, epochs, seed)
-    for i, lmbda in enumerate(LAMBDAS):
-      low = f"choice-pro-{lmbda}-s{seed}"
-      plan.evaluate(f"pro-{lmbda}-s{seed}", plan.run(low), (), (low,))
-      for teacher in every[i + 1 :]:
-        plan.enhance(
-          *(low, f"choice-pro-{teacher}-s{seed}"),
-          *(f"pro-e-{lmbda}-{teacher}-s{seed}", epochs, seed),
-        )
+  for lmbda in every:
+    plan.codec(f"choice-pro-{lmbda}-s0", lmbda, epochs, 0)
+  for i, lmbda in enumerate(LAMBDAS):
+    low = f"choice-pro-{lmbda}-s0"
+    plan.evaluate(f"pro-{lmbda}-s0", plan.run(low), (), (low,))
+    for teacher in every[i + 1 :]:
+      plan.enhance(
+        *(low, f"choice-pro-{teacher}-s0"),
+        *(f"pro-e-{lmbda}-{teacher}-s0", epochs, 0),
+      )
   for kind in ("ksh", "dhn", "itq", "lsh"):
     plan.baseline(kind, BITS[0])
   return plan.jobs
