@@ -10,8 +10,8 @@ DLIB_EPOCHS := 282 # As many updates of its smaller training set.
 RESULTS := experiments/results
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test style format checkpoints results table benchmark \
-  study kill-test clean
+.PHONY: help demo test paper paper-smoke choices style format checkpoints \
+  results table benchmark study kill-test clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -21,7 +21,7 @@ $(INSTALLED): setup.py pyproject.toml constraints.txt
 	@$(PYTHON) setup.py check_platform
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check \
-	  --constraint constraints.txt --editable '.[test]'
+	  --constraint constraints.txt --editable '.[test,paper]'
 	@touch $@
 
 demo: export TSENH_TEST_LOG = demo/test_log.jsonl
@@ -39,6 +39,17 @@ demo: $(INSTALLED) ## Train a codec, code LFW, evaluate, draw (about 4 min)
 
 test: $(INSTALLED) ## Run all tests (about 10 min)
 	$(PY) -m pytest
+
+paper: $(INSTALLED) ## Table 1, Figures 2, 4, 5 and peers (about 2 h), resumable
+	$(PY) -m experiments.reproduce --output=$(RESULTS)/paper
+
+paper-smoke: $(INSTALLED) ## A few updates of all of that (3 min), into runs/smoke
+	$(PY) -m experiments.reproduce --plan=smoke --output=runs/smoke/results \
+	  --runs=runs/smoke
+
+choices: $(INSTALLED) ## Try each teacher for each student on held-out people
+	$(PY) -m experiments.reproduce --plan=choices --output=$(RESULTS)/choices \
+	  --runs=runs/choices
 
 style: $(INSTALLED) ## Check format and lint
 	$(VENV)/bin/ruff format --check .

@@ -42,7 +42,7 @@ setuptools.setup(
   long_description_content_type="text/markdown",
   license="Apache-2.0",
   python_requires=">=3.9,<3.12",
-  packages=["tsenh", "tsenh.data", "tsenh.trained"],
+  packages=["tsenh", "tsenh.baselines", "tsenh.data", "tsenh.trained"],
   # The trained codecs lie at the top, for all to see, and inside the package
   # once it is installed.
   package_dir={"tsenh.trained": "checkpoints"},
@@ -63,6 +63,13 @@ setuptools.setup(
     "tqdm>=4.64",
   ],
   extras_require={
+    # The baselines of `evaluate`, and the page of the experiments. The last
+    # Faiss for Python 3.9 is 1.13.0.
+    "paper": [
+      "faiss-cpu>=1.13.0,<1.16",
+      "bjontegaard>=1.3,<2",
+      "Markdown>=3.5",
+    ],
     "test": ["pytest>=7.4", "hypothesis>=6.90", "ruff==0.17.6"],
   },
 )

@@ -14,8 +14,8 @@ import numpy as np
 from absl import flags
 
 from experiments import paper
+from experiments.pages import replace
 from tsenh import cli, files, results
-from tsenh.errors import Error
 
 _RESULTS = flags.DEFINE_string(
   "results", None, "Folder of result JSONs, from tsenh.evaluate."
@@ -35,6 +35,11 @@ def _percent(metrics: Dict[str, Any]) -> str:
   return f"{accuracy:.2f} ± {spread:.2f}"
 
 
+def _mse(result: Dict[str, Any]) -> str:
+  """Blank for binary codes, which are compared and never decoded."""
+  return "" if result["mse"] is None else f"{result['mse']:.1e}"
+
+
 def render(evaluations: List[Dict[str, Any]]) -> str:
   """Evaluations beside the paper's Table 1, in Markdown."""
   lines = [
@@ -51,7 +56,7 @@ def render(evaluations: List[Dict[str, Any]]) -> str:
       f"| {result['method']} | {result['bits_per_feature']:.1f}"
       f" | {result['bits_per_dimension']:.2f} | {_percent(result)}"
       f" | {result['correct_pairs']:,} | {_percent(result['normalized'])}"
-      f" | {result['mse']:.1e} {published}"
+      f" | {_mse(result)} {published}"
     )
   return "\n".join(lines)
 
@@ -237,21 +242,6 @@ PAGES: Dict[str, Dict[str, Callable[[pathlib.Path], str]]] = {
   },
   "FORMAT.md": {"portable": render_portable},
 }
-
-
-def replace(text: str, name: str, content: str) -> str:
-  """A page's text with the content between the markers of that name.
-
-  Raises:
-    Error: if a marker is missing.
-  """
-  begin = f"<!-- {name}: made by `make table`, do not edit -->"
-  end = f"<!-- end of {name} -->"
-  if begin not in text or end not in text:
-    raise Error(f"the page has no markers {begin} and {end}.")
-  before, rest = text.split(begin, 1)
-  after = rest.split(end, 1)[1]
-  return f"{before}{begin}\n\n{content}\n\n{end}{after}"
 
 
 def updated(page: str, folder: pathlib.Path) -> str:
