@@ -42,10 +42,14 @@ test: $(INSTALLED) ## Run all tests (about 10 min)
 
 paper: $(INSTALLED) ## Table 1, Figures 2, 4, 5 and peers (about 2 h), resumable
 	$(PY) -m experiments.reproduce --output=$(RESULTS)/paper
+	$(PY) -m experiments.report --results=$(RESULTS)/paper \
+	  --output=docs/paper.html
 
 paper-smoke: $(INSTALLED) ## A few updates of all of that (3 min), into runs/smoke
 	$(PY) -m experiments.reproduce --plan=smoke --output=runs/smoke/results \
 	  --runs=runs/smoke
+	$(PY) -m experiments.report --results=runs/smoke/results --smoke \
+	  --output=runs/smoke/paper.html
 
 choices: $(INSTALLED) ## Try each teacher for each student on held-out people
 	$(PY) -m experiments.reproduce --plan=choices --output=$(RESULTS)/choices \
@@ -88,6 +92,8 @@ results: $(INSTALLED) ## Evaluate the shipped codecs, SQ and no codec on LFW
 table: $(INSTALLED) ## Rewrite the pages' tables and figures from the results
 	$(PY) -m experiments.table --results=$(RESULTS) --update
 	$(PY) -m experiments.figures --results=$(RESULTS)
+	$(PY) -m experiments.report --results=$(RESULTS)/paper \
+	  --output=docs/paper.html
 	$(PY) -m experiments.walkthrough --output=docs/figures
 
 benchmark: $(INSTALLED) ## Time training and coding (about 7 min, 12 GB of disk)

@@ -69,6 +69,7 @@ setuptools.setup(
       "faiss-cpu>=1.13.0,<1.16",
       "bjontegaard>=1.3,<2",
       "Markdown>=3.5",
+      "threadpoolctl>=3.1",
     ],
     "test": ["pytest>=7.4", "hypothesis>=6.90", "ruff==0.17.6"],
   },

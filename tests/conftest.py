@@ -1,11 +1,6 @@
 """What several tests share: real data in small pieces, and real processes."""
 
 import os
-
-# Two libraries' threads on two cores wait for each other most of the time.
-for library in ("OMP", "OPENBLAS"):
-  os.environ.setdefault(f"{library}_NUM_THREADS", "1")
-
 import pathlib
 import subprocess
 import sys

@@ -37,7 +37,7 @@ SHAPES = {
 }
 PRO = {
   40: ((77, 98.1), (152, 99.0), (325, 99.2), (450, 99.3)),
-  160: ((77, 98.2), (148, 99.1), (235, 99.3), (340, 99.35)),
+  400: ((77, 98.2), (148, 99.1), (235, 99.3), (340, 99.35)),
 }
 
 
@@ -191,8 +191,8 @@ def test_names_of_evaluations_are_understood():
   expected = {
     "none": ("none", "", None, None),
     "pro-1e-6-e40-s3": ("pro", "1e-6", 40, 3),
-    "pro-e-1e-4-e160-s0": ("pro-e", "1e-4", 160, 0),
-    "pca-at-pro-1e-7-e160": ("pca-at-pro", "1e-7", 160, None),
+    "pro-e-1e-4-e400-s0": ("pro-e", "1e-4", 400, 0),
+    "pca-at-pro-1e-7-e400": ("pca-at-pro", "1e-7", 400, None),
     "pca:0.05": ("pca", "0.05", None, None),
     "sq:50": ("sq", "50", None, None),
     "sq-e:30": ("sq-e", "30", None, None),
@@ -220,7 +220,7 @@ def test_the_digest_is_that_of_the_shipped_features():
     ({"method": "pro-e-1e-6-e1-s0"}, "1 epochs, expected one of"),
     ({"training": None}, "training: epochs None, expected 40"),
     ({"training.epochs": 1}, "training: epochs 1, expected 40"),
-    ({"training.epochs": 160}, "training: epochs 160, expected 40"),
+    ({"training.epochs": 400}, "training: epochs 400, expected 40"),
     ({"training.num_training_features": 57426}, "features 57426, expected 66"),
     ({"training.seed": 1}, "training: seed 1, expected 0"),
     ({"training.lambda": 1e-5}, "lambda 1e-05, expected 1e-06"),
@@ -250,9 +250,9 @@ def test_what_is_none_of_the_study_never_feeds_the_page(
 @pytest.mark.parametrize(
   ("method", "key", "value"),
   [
-    ("pro-e-1e-6-e160-s1", "epochs", 1),
-    ("pro-e-1e-6-e160-s1", "seed", 0),
-    ("pro-e-1e-6-e160-s1", "num_training_features", 57426),
+    ("pro-e-1e-6-e400-s1", "epochs", 1),
+    ("pro-e-1e-6-e400-s1", "seed", 0),
+    ("pro-e-1e-6-e400-s1", "num_training_features", 57426),
     ("sq-e:50", "epochs", 1),
     ("sq-e:50", "qp", 45),
     ("sq-e:50", "num_training_features", 57426),
@@ -325,7 +325,7 @@ def test_points_are_means_over_seeds(tmp_path):
   assert point.bits == 102
   assert point.hits().shape == (2, 10)
   assert list(point.runs) == [0, 1]
-  assert read.point("pro", "1e-6", 160) is None
+  assert read.point("pro", "1e-6", 400) is None
 
 
 # Tables.
@@ -516,7 +516,7 @@ def test_bjontegaard_words_reach_the_table(whole):
   assert rows["DBH", "PRO, 40 epochs"][0] == "no overlap"
   assert rows["DBH", "PRO, 40 epochs"][4] == ""  # Nothing is decoded.
   # PRO-E has PRO's bytes and its invented squared error.
-  assert rows["PRO-E, 160 epochs", "PRO, 160 epochs"][4] in ("+0.0", "-0.0")
+  assert rows["PRO-E, 400 epochs", "PRO, 400 epochs"][4] in ("+0.0", "-0.0")
   assert ("PRO, 40 epochs", "PRO, 40 epochs") not in rows
 
 
@@ -545,7 +545,7 @@ def test_snr_is_variance_over_squared_error(whole):
     ("ksh:128", "ksh:256"),
     ("pro-1e-6-e40-s0",),
     ("pro-e-1e-6-e40-s0", "pca-at-pro-1e-6-e40"),
-    ("pro-1e-4-e160-s0", "pro-1e-6-e160-s1", "pca-at-pro-1e-4-e160"),
+    ("pro-1e-4-e400-s0", "pro-1e-6-e400-s1", "pca-at-pro-1e-4-e400"),
   ],
 )
 def test_whatever_is_missing_is_left_blank(tmp_path, methods):

@@ -77,9 +77,21 @@ def load(name: str) -> Baseline:
     )
   training_set = features_lib.load(match[3] or "faces")
   kind = match[1]
+  try:
+    import faiss  # noqa: F401
+    import threadpoolctl
+  except ImportError as error:
+    raise Error(f"{name}: needs more, pip install 'tsenh[paper]'.") from error
+  # One thread: the same bits whatever the number of cores, and two fits share
+  # two cores.
+  with threadpoolctl.threadpool_limits(1):
+    return _fit(kind, training_set, bits, match[3])
+
+
+def _fit(kind, training_set, bits, source) -> Baseline:
   if kind in ("ksh", "dhn"):
     if training_set.identities is None or training_set.identities.max() < 0:
-      raise Error(f"{match[3]}: {kind} needs a training set with identities.")
+      raise Error(f"{source}: {kind} needs a training set with identities.")
     if kind == "ksh":
       from tsenh.baselines import ksh
 

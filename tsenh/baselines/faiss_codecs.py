@@ -2,16 +2,10 @@
 
 import hashlib
 
+import faiss
 import numpy as np
 
 from tsenh.errors import Error
-
-try:
-  import faiss
-except ImportError as error:
-  raise Error(
-    "pq, opq, rq, itq and lsh need Faiss: pip install 'tsenh[paper]'."
-  ) from error
 
 BITS = 8  # Of a sub-quantizer, as in the paper's BPP.
 # Faiss's defaults are 50 iterations on 65,536 features after 40 of k-means:
@@ -57,8 +51,6 @@ def fit(kind: str, features: np.ndarray, bits: int) -> FaissCodec:
   Raises:
     Error: if these features cannot be quantized so.
   """
-  # One thread: the same bits on any machine, and two fits share two cores.
-  faiss.omp_set_num_threads(1)
   dim = features.shape[1]
   count = bits // BITS
   if kind in ("pq", "opq") and dim % count:
