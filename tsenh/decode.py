@@ -28,7 +28,8 @@ _OUTPUT = flags.DEFINE_string(
 _ENHANCER = flags.DEFINE_string(
   "enhancer",
   None,
-  "Decode with this enhancer, a run folder of train_enhancer for the codec.",
+  "Decode with this enhancer: a run folder of train_enhancer for the codec, or"
+  " of train_sq_enhancer for sq:QP.",
 )
 _START = flags.DEFINE_integer(
   "start", 0, "The first feature to decode.", lower_bound=0

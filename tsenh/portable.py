@@ -70,7 +70,7 @@ def load(folder: str) -> PortableCodec:
 
 def load_enhancer(folder: str) -> PortableEnhancer:
   """Reads the finished run folder of an enhancer."""
-  config, weights = _read(folder, "enhancer_digest")
+  config, weights = _read(folder, "high_digest")
   high = load(f"{folder}/high")
   if config["high_digest"] != high.config["codec_digest"]:
     raise Error(f"{folder}: high/ is another codec than it was trained for.")
