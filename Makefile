@@ -52,8 +52,7 @@ paper-smoke: $(INSTALLED) ## A few updates of all of that (3 min), into runs/smo
 	  --output=runs/smoke/paper.html
 
 choices: $(INSTALLED) ## Try each teacher for each student on held-out people
-	$(PY) -m experiments.reproduce --plan=choices --output=$(RESULTS)/choices \
-	  --runs=runs/choices
+	$(PY) -m experiments.reproduce --plan=choices --output=$(RESULTS)/choices
 
 style: $(INSTALLED) ## Check format and lint
 	$(VENV)/bin/ruff format --check .

@@ -8,6 +8,7 @@ DEVIATIONS.md and FORMAT.md; a test holds them current.
 """
 
 import pathlib
+import re
 from typing import Any, Callable, Dict, List
 
 import numpy as np
@@ -224,6 +225,47 @@ def render_sq_sweep(folder: pathlib.Path) -> str:
   return "\n".join(lines)
 
 
+def best_teachers(folder: pathlib.Path) -> Dict[str, str]:
+  """Of each lambda the teacher with the most correct pairs; ties: the nearer.
+
+  Args:
+    folder: of results, with those of `make choices` in choices/.
+  """
+  best: Dict[str, str] = {}
+  for lmbda, taught in _taught(folder).items():
+    teachers = sorted(filter(None, taught), reverse=True, key=float)
+    best[lmbda] = max(teachers, key=lambda t: taught[t]["correct_pairs"])
+  return best
+
+
+def _taught(folder: pathlib.Path) -> Dict[str, Dict[str, Any]]:
+  """Results by lambda and teacher; the codec's own under an empty name."""
+  found: Dict[str, Dict[str, Any]] = {lmbda: {} for lmbda in _LAMBDAS}
+  for path in sorted((folder / "choices").glob("pro-*.json")):
+    result = results.read(str(path))
+    name = re.fullmatch(r"pro-(?:e-)?(1e-\d)-(?:(1e-\d)-)?s0", result["method"])
+    found[name[1]][name[2] or ""] = result
+  return found
+
+
+def render_teachers(folder: pathlib.Path) -> str:
+  """Every teacher of every student on held-out people, in Markdown."""
+  lines = [
+    "| lambda | teacher | correct pairs of 6,000 | normalized | MSE |",
+    "|---|---|--:|--:|--:|",
+  ]
+  best = best_teachers(folder)
+  for lmbda, taught in _taught(folder).items():
+    for teacher in sorted(taught, key=lambda t: -float(t or 1)):
+      result = taught[teacher]
+      name = f"**{teacher}**" if teacher == best[lmbda] else teacher or "none"
+      lines.append(
+        f"| {lmbda} | {name} | {result['correct_pairs']:,}"
+        f" | {result['normalized']['correct_pairs']:,} | {result['mse']:.3e} |"
+      )
+  return "\n".join(lines)
+
+
 def _evaluations(feature_set: str) -> Callable[[pathlib.Path], str]:
   return lambda folder: render(results.read_evaluations(folder, feature_set))
 
@@ -238,6 +280,7 @@ PAGES: Dict[str, Dict[str, Callable[[pathlib.Path], str]]] = {
   "DEVIATIONS.md": {
     "sensitivity": render_sensitivity,
     "elements": render_elements,
+    "teachers": render_teachers,
     "sq_sweep": render_sq_sweep,
   },
   "FORMAT.md": {"portable": render_portable},

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from experiments import paper, reproduce, study
+from experiments import paper, reproduce, study, table
 from tsenh import checkpoints, files
 from tsenh.errors import Error
 
@@ -47,6 +47,12 @@ def test_the_plan_holds_every_cell_of_table_1_and_the_peers():
   for family in ("rq", "pca"):
     assert len([p for p in points if p[0] == family]) >= 4
   assert sum(job.seconds for job in jobs.values()) / 2 < 3 * 3600
+
+
+def test_the_teachers_are_those_that_held_out_people_chose():
+  assert table.best_teachers(table.ROOT / "experiments" / "results") == (
+    reproduce.TEACHERS
+  )
 
 
 def test_a_smoke_run_is_whole_and_is_made_once(smoke, run):
