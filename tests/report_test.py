@@ -414,10 +414,23 @@ def test_pros_bar_is_met_at_its_line_and_missed_below_it(tmp_path):
     # 98.78 % everywhere: 98.96 - 0.2 is 98.76, and 99.27 - 0.2 is 99.07.
     hits = [593] * 7 + [592] * 3
     write(tmp_path, result_with_hits(f"pro-{lmbda}-e40-s0", bits, hits))
-  rows = cells(paper_tables.render_bars(study.read(str(tmp_path))))[4:]
+  rows = cells(paper_tables.render_bars(study.read(str(tmp_path))))[4:8]
   assert [row[3:] for row in rows] == [
     *(["met", "0.70"], ["met", "0.02"]),
     *(["**not met**", "0.29"], ["**not met**", "0.29"]),
+  ]
+
+
+def test_sq_e_must_have_the_smaller_error(tmp_path):
+  for name, mse in (("sq:50", 4e-3), ("sq-e:50", 1e-3), ("sq:40", 1e-3)):
+    result = evaluation(name, 150, 99)
+    write(tmp_path, {**result, "mse": mse})
+  worse = evaluation("sq-e:40", 150, 99)
+  write(tmp_path, {**worse, "mse": 1.1e-3})
+  rows = cells(paper_tables.render_bars(study.read(str(tmp_path))))[-4:]
+  assert [row[2:] for row in rows] == [
+    *(["25.00", "met", "75.00"], ["", "not measured", ""]),
+    *(["110.00", "**not met**", "10.00"], ["", "not measured", ""]),
   ]
 
 
