@@ -102,8 +102,9 @@ benchmark: $(INSTALLED) ## Time training and coding (about 7 min, 12 GB of disk)
 	$(PY) -m experiments.benchmark_coding \
 	  --output=$(RESULTS)/benchmark_coding.json
 
-study: $(INSTALLED) ## Measure the silent choices, SQ over QP (10 hours or so)
+study: $(INSTALLED) ## Measure silent choices, SQ over QP, hashing (10 h or so)
 	$(PY) -m experiments.sq_sweep --output=$(RESULTS)/sq_sweep.json
+	$(PY) -m experiments.hashing --output=$(RESULTS)/hashing.json
 	# The paper's 4.1 million updates, at one lambda.
 	$(PY) -m tsenh.train_codec --lambda=1e-6 --epochs=2300 --resume \
 	  --features=faces-train --validation=faces-validation \

@@ -266,6 +266,21 @@ def render_teachers(folder: pathlib.Path) -> str:
   return "\n".join(lines)
 
 
+def render_hashing(folder: pathlib.Path) -> str:
+  """Hashing on people it learned from and on others, in Markdown."""
+  study = results.read(str(folder / "hashing.json"))
+  lines = [
+    "| | AUC, people of the training set, % | AUC, other people, % |",
+    "|---|--:|--:|",
+  ]
+  for point in study["points"]:
+    aucs = (100 * point[f"auc_{name}"] for name in ("seen", "unseen"))
+    lines.append(
+      f"| {point['method']} | " + " | ".join(f"{a:.2f}" for a in aucs) + " |"
+    )
+  return "\n".join(lines)
+
+
 def _evaluations(feature_set: str) -> Callable[[pathlib.Path], str]:
   return lambda folder: render(results.read_evaluations(folder, feature_set))
 
@@ -281,6 +296,7 @@ PAGES: Dict[str, Dict[str, Callable[[pathlib.Path], str]]] = {
     "sensitivity": render_sensitivity,
     "elements": render_elements,
     "teachers": render_teachers,
+    "hashing": render_hashing,
     "sq_sweep": render_sq_sweep,
   },
   "FORMAT.md": {"portable": render_portable},

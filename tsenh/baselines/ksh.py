@@ -79,6 +79,23 @@ def _kernel(x, anchors, width):
   return np.exp(-_squared_distances(x, anchors) / width).astype(np.float32)
 
 
+def labelled(identities: np.ndarray) -> np.ndarray:
+  """Rows of the faces to learn from: those of the people with most of them.
+
+  Args:
+    identities: int [n], -1 where unknown.
+
+  Returns:
+    int64 [NUM_LABELLED], or fewer where fewer are known.
+  """
+  known = np.flatnonzero(identities >= 0)
+  _, person, faces = np.unique(
+    identities[known], return_inverse=True, return_counts=True
+  )
+  order = np.lexsort([person, -faces[person]])
+  return known[order[:NUM_LABELLED]]
+
+
 def fit(training_set: FeatureSet, bits: int) -> KernelHash:
   """Fits the hash functions to a sample of the labelled faces.
 
@@ -87,13 +104,7 @@ def fit(training_set: FeatureSet, bits: int) -> KernelHash:
     bits: r, the length of a code.
   """
   rng = np.random.default_rng(_SEED)
-  known = np.flatnonzero(training_set.identities >= 0)
-  _, person, faces = np.unique(
-    training_set.identities[known], return_inverse=True, return_counts=True
-  )
-  # The people with the most faces.
-  order = np.lexsort([person, -faces[person]])
-  known = known[order[:NUM_LABELLED]]
+  known = labelled(training_set.identities)
   features = training_set.features[known]
   _, person = np.unique(training_set.identities[known], return_inverse=True)
   chosen = rng.choice(len(known), min(NUM_ANCHORS, len(known)), replace=False)
