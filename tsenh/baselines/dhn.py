@@ -71,7 +71,7 @@ def pairwise_loss(z, person):
   """
   # Scaled so that a logit lies within +-10 whatever the length of the code.
   logit = 10 * tf.matmul(z, z, transpose_b=True) / z.shape[1]
-  same = tf.cast(person[:, None] == person[None], tf.float32)
+  same = tf.cast(tf.equal(person[:, None], person[None]), tf.float32)
   entropy = tf.nn.sigmoid_cross_entropy_with_logits(same, logit)
   same -= tf.eye(z.shape[0])  # A face and itself are no pair.
   different = 1 - same - tf.eye(z.shape[0])
