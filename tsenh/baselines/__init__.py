@@ -7,6 +7,7 @@ has a fixed length: what it writes is as long as its name says, and is not
 entropy-coded.
 """
 
+import logging
 import re
 from typing import Dict, Optional, Protocol, Sequence
 
@@ -77,6 +78,8 @@ def load(name: str) -> Baseline:
     )
   training_set = features_lib.load(match[3] or "faces")
   kind = match[1]
+  # It would tell which processor's code it did not find.
+  logging.getLogger("faiss.loader").setLevel(logging.WARNING)
   try:
     import faiss  # noqa: F401
     import threadpoolctl
