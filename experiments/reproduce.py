@@ -61,11 +61,13 @@ LONG_TEACHERS = {"1e-4": "1e-7", "1e-5": "1e-6", "1e-6": "1e-7"}
 BITS = (128, 256, 512, 1024)
 RQ_BITS = (64, 96, 128, 192, 256)
 PCA_STEPS = (0.2, 0.14, 0.1, 0.07, 0.05, 0.035, 0.025)
-# Seconds of each kind of job alone on a core; the time left is told from them.
+# About the seconds of each kind of job beside another one; of a baseline those
+# at 256 bits, from where they rise with the square. The time left is told from
+# them.
 SECONDS = {
-  **{"train_codec": 75, "train_enhancer": 50, "train_sq_enhancer": 75},
-  **{"none": 5, "sq": 7, "pca": 7, "pro": 7, "lsh": 6, "itq": 120},
-  **{"pq": 60, "opq": 150, "rq": 120, "ksh": 100, "dhn": 90},
+  **{"train_codec": 85, "train_enhancer": 50, "train_sq_enhancer": 85},
+  **{"none": 2, "sq": 4, "pca": 4, "pro": 4, "lsh": 1, "itq": 50},
+  **{"pq": 20, "opq": 70, "rq": 200, "ksh": 12, "dhn": 20},
 }
 
 
@@ -225,7 +227,7 @@ class _Plan:
   def baseline(self, kind: str, bits: int) -> None:
     """Adds a baseline of fixed length."""
     codec = self.fitted(f"{kind}:{bits}")
-    self.evaluate(f"{kind}:{bits}", codec, times=bits / 256)
+    self.evaluate(f"{kind}:{bits}", codec, times=(bits / 256) ** 2)
 
   def pca_at(self, like: Sequence[str], method: str) -> None:
     """Adds PCA at as many bytes as other methods' mean."""
