@@ -6,10 +6,16 @@ else.
 
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from experiments import pages, significance, study
+import numpy as np
+
+from experiments import pages, rates, significance, study
 from experiments.study import Point, Study
 
 LEVEL = 0.05  # Of a test, after correction.
+# What PRO is compared with at bits that it has no codec for, and the training
+# that has the seeds for it.
+PEERS = ("sq", "sq-e", "pq", "opq", "rq", "ksh", "dhn", "itq", "lsh")
+PEER_EPOCHS = 40
 
 
 class Test(NamedTuple):
@@ -18,7 +24,7 @@ class Test(NamedTuple):
   Attributes:
     setting: PRO's lambda.
     first: what the second is compared with.
-    second: what may be better.
+    second: what may be better; None where it is interpolated.
     seeds: those that both have; None where the first has no seeds, and is
       compared with each of the second's.
     difference: second minus first.
@@ -27,7 +33,7 @@ class Test(NamedTuple):
 
   setting: str
   first: Point
-  second: Point
+  second: Optional[Point]
   seeds: Optional[List[int]]
   difference: significance.Difference
   p: float
@@ -95,7 +101,7 @@ def verdict(name: str, other: str, tests: List[Test]) -> str:
     if found[sign]
   ]
   if found[""]:
-    parts.append(f"not shown to differ at {', '.join(found[''])}")
+    parts.append(f"not shown to differ from {other} at {', '.join(found[''])}")
   return f"{name} is {'; '.join(parts)}."
 
 
@@ -167,6 +173,115 @@ def _render(
   return "\n".join(
     [*sentences, "", pages.table(head, rows), "", pages.sources(used)]
   )
+
+
+def interpolated(
+  points: List[Point], bits: float, normalized: bool = False
+) -> Optional[np.ndarray]:
+  """Correct pairs of each seed and fold at a rate between measured ones.
+
+  Args:
+    points: a method's, in order of rate.
+    bits: per face.
+    normalized: on decoded features of unit length.
+
+  Returns:
+    float64 [seeds, 10], of the seeds that have every point; None where there
+    are none, or where the rate lies beyond what one of them measured.
+  """
+  found = []
+  shared = [set(point.runs) for point in points]
+  for seed in sorted(set.intersection(*shared)) if shared else []:
+    runs = sorted(
+      (point.runs[seed] for point in points),
+      key=lambda run: run["bits_per_feature"],
+    )
+    hits = [
+      study.metrics(run, normalized)["correct_pairs_per_fold"] for run in runs
+    ]
+    found.append(
+      rates.interpolate(
+        np.array([run["bits_per_feature"] for run in runs]),
+        np.array(hits, np.float64),
+        bits,
+      )
+    )
+  if not found or any(hits is None for hits in found):
+    return None
+  return np.array(found)
+
+
+def _against(study_: Study, family: str, normalized: bool) -> List[Test]:
+  """PRO by the paper's recipe, interpolated at another method's rates.
+
+  Args:
+    study_: the study.
+    family: the method, a key of `study.LABELS`.
+    normalized: on decoded features of unit length.
+
+  Returns:
+    A test for each of its points between PRO's rates, corrected together.
+  """
+  found = []
+  for point in study_.curve(family):
+    hits = interpolated(
+      study_.curve("pro", PEER_EPOCHS), point.bits, normalized
+    )
+    if hits is not None:
+      difference = significance.bootstrap(
+        point.hits(normalized), hits, study_.num_pairs
+      )
+      setting = f"{point.bits:.0f} bits"
+      found.append(Test(setting, point, None, None, difference, difference.p))
+  corrected = significance.holm([test.p for test in found])
+  return [test._replace(p=p) for test, p in zip(found, corrected)]
+
+
+def peer_sentences(study_: Study, normalized: bool) -> List[str]:
+  """What the tests carry of PRO against each other method, a line for each."""
+  lines = []
+  for family in PEERS:
+    tests = _against(study_, family, normalized)
+    if tests:
+      lines.append(f"* {verdict('PRO', study.label(family), tests)}")
+  return lines
+
+
+def render_peers(study_: Study) -> str:
+  """PRO against every other method at its bits."""
+  lines, rows, used = [], [], []
+  for normalized in (False, True):
+    convention = "normalized" if normalized else "as decoded"
+    lines += [f"{convention.capitalize()}:", ""]
+    lines += [*peer_sentences(study_, normalized), ""]
+    for family in PEERS:
+      for test in _against(study_, family, normalized):
+        used.append(test.first)
+        first = significance.accuracy(
+          test.first.hits(normalized), study_.num_pairs
+        )
+        difference = test.difference
+        rows.append(
+          [
+            test.first.label,
+            convention,
+            f"{test.first.bits:.1f}",
+            f"{first:.2f}",
+            f"{first + difference.points:.2f}",
+            pages.signed(difference.points),
+            f"{difference.low:+.2f} to {difference.high:+.2f}",
+            _p(test.p),
+            _p(difference.p),
+          ]
+        )
+  if not rows:
+    return "*Not measured.*"
+  used += study_.curve("pro", PEER_EPOCHS)
+  head = (
+    *("<method", "<", "bits per face", "its accuracy, %", "PRO, %"),
+    *("difference, points", "95 % interval", "p, Holm", "p"),
+  )
+  return "\n".join([*lines, pages.table(head, rows), "", pages.sources(used)])
 
 
 def render_enhancement(study_: Study) -> str:

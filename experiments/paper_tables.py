@@ -54,42 +54,6 @@ def _snr(point: Point, described: Optional[Dict[str, Any]]) -> Optional[float]:
   return float(10 * np.log10(described["test"]["variance"] / mse))
 
 
-def interpolated(
-  points: List[Point], bits: float, normalized: bool = False
-) -> Optional[np.ndarray]:
-  """Correct pairs of each seed and fold at a rate between measured ones.
-
-  Args:
-    points: a method's, in order of rate.
-    bits: per face.
-    normalized: on decoded features of unit length.
-
-  Returns:
-    float64 [seeds, 10], of the seeds that have every point; None where there
-    are none, or where the rate lies beyond what one of them measured.
-  """
-  found = []
-  shared = [set(point.runs) for point in points]
-  for seed in sorted(set.intersection(*shared)) if shared else []:
-    runs = sorted(
-      (point.runs[seed] for point in points),
-      key=lambda run: run["bits_per_feature"],
-    )
-    hits = [
-      study.metrics(run, normalized)["correct_pairs_per_fold"] for run in runs
-    ]
-    found.append(
-      rates.interpolate(
-        np.array([run["bits_per_feature"] for run in runs]),
-        np.array(hits, np.float64),
-        bits,
-      )
-    )
-  if not found or any(hits is None for hits in found):
-    return None
-  return np.array(found)
-
-
 _TABLE_1_HEAD = (
   *("<", "BPP, paper", "accuracy, % paper", "accuracy, % here"),
   *("difference, points", "over seeds", "over folds", "pairs of 6,000"),
@@ -170,7 +134,7 @@ def render_pro(study_: Study) -> str:
       used += curve
       for published in study.counterparts(family):
         bits = DIM * published.bits_per_dimension
-        hits = interpolated(curve, bits)
+        hits = comparisons.interpolated(curve, bits)
         beyond = bool(curve) and hits is None
         rows.append(
           _table_1_row(
@@ -180,7 +144,7 @@ def render_pro(study_: Study) -> str:
             "beyond the measured rates" if beyond else "interpolated",
             bits,
             hits,
-            interpolated(curve, bits, normalized=True),
+            comparisons.interpolated(curve, bits, normalized=True),
           )
         )
   return f"{pages.table(_TABLE_1_HEAD, rows)}\n\n{pages.sources(used)}"
@@ -243,7 +207,8 @@ def _bars(study_: Study) -> Tuple[List[List[str]], List[Optional[Point]]]:
     used += curve
     for published in study.counterparts("pro"):
       bits = DIM * published.bits_per_dimension
-      found = significance.accuracy(interpolated(curve, bits), study_.num_pairs)
+      hits = comparisons.interpolated(curve, bits)
+      found = significance.accuracy(hits, study_.num_pairs)
       found = None if found is None else round(found, 2)
       wanted = published.accuracy - PRO_TOLERANCE
       rows.append(
@@ -426,8 +391,9 @@ def render_summary(study_: Study) -> str:
   outcomes = [row[3] for row in rows]
   measured = outcomes.count("met") + outcomes.count("**not met**")
   lines = [
-    f"* {outcomes.count('met')} of {measured} measured bars are met."
-    + (f" {len(rows) - measured} are not measured." * (measured < len(rows)))
+    f"* Of {len(rows)} bars {outcomes.count('met')} are met and"
+    f" {outcomes.count('**not met**')} not; {len(rows) - measured} could not be"
+    " measured."
   ]
   for second, first, words in (
     ("pro-e", "pro", "PRO-E against PRO, which have the same bytes"),
@@ -444,6 +410,7 @@ def render_summary(study_: Study) -> str:
         f" it better, {outcomes.count('worse')} worse, {outcomes.count('')}"
         " neither (5 % level after correction, and every seed agrees)."
       )
+  lines += comparisons.peer_sentences(study_, normalized=False)
   return "\n".join(lines)
 
 
@@ -457,6 +424,7 @@ PARTS: Dict[str, Callable[[Study], str]] = {
   "pro": render_pro,
   "enhancement": comparisons.render_enhancement,
   "pca": comparisons.render_pca,
+  "peers": comparisons.render_peers,
   "bjontegaard": render_bd,
   "cost": render_cost,
   "points": render_points,

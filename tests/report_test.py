@@ -451,7 +451,7 @@ def test_sentences_are_made_from_corrected_tests(tmp_path):
   text = comparisons.render_enhancement(study.read(str(tmp_path)))
   assert (
     "* 40 epochs, as decoded: PRO-E is better than PRO at 1e-4; worse than PRO"
-    " at 1e-6; not shown to differ at 1e-5, 1e-7." in text
+    " at 1e-6; not shown to differ from PRO at 1e-5, 1e-7." in text
   )
   row = cells(text)[0]
   assert row[2:6] == ["98.50", "99.00", "+0.50", "+0.50 to +0.50"]
@@ -464,7 +464,9 @@ def test_fewer_than_three_seeds_carry_no_claim(tmp_path):
   write_gain(tmp_path, (3, 3, 3, 3), seeds=2)
   text = comparisons.render_enhancement(study.read(str(tmp_path)))
   assert "better" not in text
-  assert "PRO-E is not shown to differ at 1e-4, 1e-5, 1e-6, 1e-7." in text
+  assert (
+    "PRO-E is not shown to differ from PRO at 1e-4, 1e-5, 1e-6, 1e-7." in text
+  )
 
 
 def test_a_claim_needs_the_correction():
@@ -474,7 +476,7 @@ def test_a_claim_needs_the_correction():
     "PRO-E is better than PRO at 1e-4."
   )
   assert comparisons.verdict("PRO-E", "PRO", [test._replace(p=0.12)]) == (
-    "PRO-E is not shown to differ at 1e-4."
+    "PRO-E is not shown to differ from PRO at 1e-4."
   )
 
 
@@ -508,6 +510,23 @@ def test_the_summary_counts_what_the_tests_carry(tmp_path):
   # As decoded and normalized.
   assert "of 8 tests 4 show it better, 2 worse, 2 neither" in text
   assert "PCA" not in text
+
+
+def test_pro_is_interpolated_at_the_bits_of_others(tmp_path):
+  for seed in range(3):
+    for lmbda, bits, hits in (("1e-4", 64, 590), ("1e-5", 256, 594)):
+      name = f"pro-{lmbda}-e40-s{seed}"
+      write(tmp_path, result_with_hits(name, bits, [hits + seed] * 10))
+  for bits, hits in ((128, 591), (512, 600)):
+    write(tmp_path, result_with_hits(f"pq:{bits}", bits, [hits] * 10))
+  text = comparisons.render_peers(study.read(str(tmp_path)))
+  # Halfway in the logarithm: 592, 593 and 594, two more in the mean.
+  row = cells(text)[0]
+  assert row[:6] == ["PQ", "as decoded", "128.0", "98.50", "98.83", "+0.33"]
+  assert row[6] == "+0.17 to +0.50"
+  # 512 bits lie beyond: two rows, as decoded and normalized.
+  assert len(cells(text)) == 2
+  assert "PRO is better than PQ at 128 bits." in text
 
 
 def test_only_seeds_that_both_methods_have_are_compared(tmp_path):
