@@ -40,7 +40,7 @@ from tsenh.scalar_quantizer import ScalarQuantizer
 from tsenh.sq_enhancer import SQEnhancer
 
 _WORKERS = min(4, os.cpu_count() or 1)
-_FITTED = re.compile(r"(sq|pca):([^:]+)(?::(.+))?")
+_FITTED = re.compile(r"(sq|pca):([^:]*)(?::(.*))?")
 MAX_QP = 63
 MIN_STEP = 1e-4
 CODEC_HELP = (
