@@ -12,7 +12,6 @@ config.json, TensorBoard scalars, and the state that --resume continues from.
 """
 
 import math
-import pathlib
 import sys
 from typing import Any, Dict, Tuple
 
@@ -169,13 +168,9 @@ def main():
     validation_set = features.load(_VALIDATION.value)
     if validation_set.pairs is None:
       raise Error(f"{_VALIDATION.value}: has no pairs to verify.")
-  folder = pathlib.Path(training_flags.OUTPUT.value or f"runs/pro-{_lambda()}")
   recipe = _recipe(training_set)
-  config = runs.begin(
-    folder, recipe, training_flags.RESUME.value, training_flags.OVERWRITE.value
-  )
+  folder, config = training_flags.begin(f"pro-{_lambda()}", recipe)
   if config is None:
-    print(f"{folder}: the run is finished.", file=sys.stderr)
     return
   codec = Codec(
     recipe["feature_dim"],

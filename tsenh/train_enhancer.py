@@ -116,13 +116,9 @@ def main():
         f" {_FEATURES.value} has {faces.shape[1]}."
       )
   label = "-".join(pathlib.Path(n).name for n in (_LOW.value, _HIGH.value))
-  folder = pathlib.Path(training_flags.OUTPUT.value or f"runs/enhancer-{label}")
   recipe = _recipe(training_set, low, high)
-  config = runs.begin(
-    folder, recipe, training_flags.RESUME.value, training_flags.OVERWRITE.value
-  )
+  folder, config = training_flags.begin(f"enhancer-{label}", recipe)
   if config is None:
-    print(f"{folder}: the run is finished.", file=sys.stderr)
     return
   enhancer = Enhancer(
     *(low.code_dim, high.code_dim, _HIDDEN_DIM.value, low.clip, high.clip),

@@ -15,7 +15,6 @@ better than two there, and 5 % at QP 30. Two, because the paper says blocks.
 The run folder is as that of train_enhancer, without a high-rate codec.
 """
 
-import pathlib
 import sys
 from typing import Any, Dict
 
@@ -84,13 +83,9 @@ def main():
   dim = faces.shape[1]
   quantizer = ScalarQuantizer(_QP.value, dim)
   label = f"sq-e-{_QP.value}"
-  folder = pathlib.Path(training_flags.OUTPUT.value or f"runs/{label}")
   recipe = _recipe(training_set, quantizer)
-  config = runs.begin(
-    folder, recipe, training_flags.RESUME.value, training_flags.OVERWRITE.value
-  )
+  folder, config = training_flags.begin(label, recipe)
   if config is None:
-    print(f"{folder}: the run is finished.", file=sys.stderr)
     return
   enhancer = SQEnhancer(
     *(dim, _HIDDEN_DIM.value, _BLOCKS.value, _GDN.value, recipe["seed"])

@@ -1,9 +1,13 @@
 """The flags that the training commands share: the recipe, the run folder."""
 
 import math
-from typing import Any, Dict
+import pathlib
+import sys
+from typing import Any, Dict, Optional, Tuple
 
 from absl import flags
+
+from tsenh import runs
 
 OUTPUT = flags.DEFINE_string(
   "output", None, "Run folder. (default: in runs/, named after the run)"
@@ -39,6 +43,29 @@ for _flag in (LEARNING_RATE, ADAM_EPSILON):
     lambda value: 0 < value < math.inf,
     "expected a finite number above 0",
   )
+
+
+def begin(
+  name: str, recipe: Dict[str, Any]
+) -> Tuple[pathlib.Path, Optional[Dict[str, Any]]]:
+  """Opens the run folder that these flags name, or runs/NAME.
+
+  Args:
+    name: of the run.
+    recipe: see `runs.begin`.
+
+  Returns:
+    The folder, and the configuration to train with; None, and a word to the
+    user, if the run is finished.
+
+  Raises:
+    Error: if there is a run that must not be replaced or continued.
+  """
+  folder = pathlib.Path(OUTPUT.value or f"runs/{name}")
+  config = runs.begin(folder, recipe, RESUME.value, OVERWRITE.value)
+  if config is None:
+    print(f"{folder}: the run is finished.", file=sys.stderr)
+  return folder, config
 
 
 def recipe() -> Dict[str, Any]:
