@@ -86,6 +86,11 @@ results: $(INSTALLED) ## Evaluate the shipped codecs, SQ and no codec on LFW
 	  $(PY) -m tsenh.evaluate --codec=$$c --features=dlib-lfw \
 	    --output=$(RESULTS)/dlib-lfw-$$c.json || exit 1; \
 	done
+	for c in pq:128 pq:256 opq:128 opq:256 pca:0.14 pca:0.1 pca:0.07 pca:0.05; do \
+	  $(PY) -m tsenh.evaluate --codec=$$c:dlib-faces --features=dlib-lfw \
+	    --method=$$c --output=$(RESULTS)/dlib-lfw-$$(echo $$c | tr : -).json \
+	    || exit 1; \
+	done
 	$(PY) -m experiments.measure_portable --output=$(RESULTS)/portable.json
 
 table: $(INSTALLED) ## Rewrite the pages' tables and figures from the results
