@@ -326,16 +326,17 @@ def choices_plan(runs: str, output: str) -> Dict[str, Job]:
 
 
 def smoke_plan(runs: str, output: str) -> Dict[str, Job]:
-  """One epoch of everything at one or two rates, on held-out people."""
+  """A few epochs of everything at one rate or two, on held-out people."""
   plan = _Plan(runs, output, "faces-train", "faces-validation")
   plan.describe()
   plan.evaluate("none", "none")
+  # After fewer epochs there is hardly a bit in the codes.
   for lmbda in ("1e-6", "1e-7"):
-    plan.codec(f"pro-{lmbda}-e1-s0", lmbda, 1, 0)
-  low, high = "pro-1e-6-e1-s0", "pro-1e-7-e1-s0"
+    plan.codec(f"pro-{lmbda}-e5-s0", lmbda, 5, 0)
+  low, high = "pro-1e-6-e5-s0", "pro-1e-7-e5-s0"
   plan.decode(low, low)
-  plan.enhance(low, high, "pro-e-1e-6-e1-s0", 1, 0)
-  plan.pca_at([low], "pca-at-pro-1e-6-e1")
+  plan.enhance(low, high, "pro-e-1e-6-e5-s0", 1, 0)
+  plan.pca_at([low], "pca-at-pro-1e-6-e5")
   plan.sq(50, 1)
   for kind in ("pq", "rq", "lsh", "itq"):
     plan.baseline(kind, 32)

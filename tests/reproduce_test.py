@@ -64,7 +64,7 @@ def test_a_smoke_run_is_whole_and_is_made_once(smoke, run):
   assert "left" not in again.replace("0 min of work", "")
   # One result is gone, one codec is another: the rest stays.
   (smoke / "results" / "lsh-32.json").unlink()
-  codec = smoke / "runs" / "pro-1e-6-e1-s0" / "config.json"
+  codec = smoke / "runs" / "pro-1e-6-e5-s0" / "config.json"
   config = json.loads(codec.read_text())
   files.write_json(str(codec), {**config, "codec_digest": "another"})
   rest = run(*SMOKE, "--dry_run", cwd=smoke).stdout.decode()
@@ -73,8 +73,8 @@ def test_a_smoke_run_is_whole_and_is_made_once(smoke, run):
     line.split("--output=")[1] for line in rest.splitlines()
   ) == sorted(
     [
-      *("results/lsh-32.json", "runs/pro-e-1e-6-e1-s0"),
-      *("results/pro-1e-6-e1-s0.json", "results/pro-e-1e-6-e1-s0.json"),
+      *("results/lsh-32.json", "runs/pro-e-1e-6-e5-s0"),
+      *("results/pro-1e-6-e5-s0.json", "results/pro-e-1e-6-e5-s0.json"),
     ]
   )
 
@@ -87,7 +87,7 @@ def test_a_smoke_run_has_a_page_and_feeds_no_other(smoke, run):
     cwd=smoke,
   )
   page = (smoke / "page" / "paper.html").read_text()
-  assert "smoke run" in page[: page.index("</title>")]
+  assert "Smoke run" in page[: page.index("</title>")]
   with pytest.raises(Error, match="no evaluation of the published study"):
     study.read(str(smoke / "results"))
 
@@ -97,7 +97,7 @@ def test_sq_e_and_pca_are_what_they_say_in_the_smoke_run(smoke):
     return json.loads((smoke / "results" / f"{name}.json").read_text())
 
   assert result("sq-e-50")["mse"] < result("sq-50")["mse"]
-  pca, pro = result("pca-at-pro-1e-6-e1"), result("pro-1e-6-e1-s0")
+  pca, pro = result("pca-at-pro-1e-6-e5"), result("pro-1e-6-e5-s0")
   assert pca["bits_per_feature"] == pytest.approx(
     pro["bits_per_feature"], rel=2e-3
   )
