@@ -40,7 +40,7 @@ demo: $(INSTALLED) ## Train a codec, code LFW, evaluate, draw (about 4 min)
 test: $(INSTALLED) ## Run all tests (about 10 min)
 	$(PY) -m pytest
 
-paper: $(INSTALLED) ## Table 1, Figures 2, 4, 5 and peers (1.6 h), resumable
+paper: $(INSTALLED) ## Table 1, Figures 2, 4, 5 and peers (about 2 h), resumable
 	$(PY) -m experiments.reproduce --output=$(RESULTS)/paper
 	$(PY) -m experiments.report --results=$(RESULTS)/paper \
 	  --output=docs/paper.html
