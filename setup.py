@@ -42,13 +42,13 @@ setuptools.setup(
   long_description_content_type="text/markdown",
   license="Apache-2.0",
   python_requires=">=3.9,<3.12",
-  packages=["tsenh", "tsenh.baselines", "tsenh.data", "tsenh.trained"],
+  packages=[*setuptools.find_packages(include=["tsenh*"]), "tsenh.trained"],
   # The trained codecs lie at the top, for all to see, and inside the package
   # once it is installed.
   package_dir={"tsenh.trained": "checkpoints"},
   package_data={
     "tsenh": ["py.typed"],
-    "tsenh.data": ["*.npz", "*.md"],
+    "tsenh.data": ["*.npz", "*.json", "*.md"],
     "tsenh.trained": ["*/config.json", "*/weights.npz", "*/tables.npz"],
   },
   install_requires=[

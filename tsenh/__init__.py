@@ -5,6 +5,7 @@ file format, and face verification on LFW. README.md shows the commands; each
 module names the equation or section that it implements. In Python:
 
   import tsenh
+  features = tsenh.load_features("lfw").features
   codec = tsenh.load("pro-1e-6")
   data = codec.compress(features)  # The bytes of a .tsf file.
   features = codec.decompress(data)
@@ -17,29 +18,54 @@ import typing
 # report the CUDA libraries that it did not find.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-__version__ = "0.1.0"
-
 if typing.TYPE_CHECKING:
-  from tsenh import compression
+  from tsenh.data.feature_sets import FeatureSet
+  from tsenh.features.compressor import Compressor
 
 
-def load(
-  name: str, enhancer: typing.Optional[str] = None
-) -> "compression.Compressor":
+def __getattr__(name: str) -> str:
+  """`tsenh.__version__`, as the package was installed."""
+  if name == "__version__":
+    import importlib.metadata
+
+    return importlib.metadata.version("tsenh")
+  raise AttributeError(f"module 'tsenh' has no attribute {name!r}")
+
+
+def load(name: str, enhancer: typing.Optional[str] = None) -> "Compressor":
   """Loads a codec by name; the first call imports TensorFlow, some seconds.
 
   Args:
-    name: a shipped codec (pro-1e-4 and so on; README.md lists them), the path
-      of a run folder, or sq:QP, scalar quantization.
-    enhancer: the name or run folder of an enhancer to decode with.
+    name: a shipped codec (pro-1e-4 and so on; README.md lists them), or the
+      path of a run folder.
+    enhancer: the run folder of an enhancer to decode with.
 
   Returns:
     The codec; `compress` and `decompress` may be called from several threads.
 
   Raises:
-    tsenh.errors.Error: a ValueError; if there is no such codec or enhancer, it
-      is unfinished or damaged, or the enhancer is for another codec.
+    tsenh.base.errors.Error: a ValueError; if there is no such codec or
+      enhancer, it is unfinished or damaged, or the enhancer is for another
+      codec.
   """
-  from tsenh import compression
+  from tsenh.features import compressor
 
-  return compression.load(name, enhancer)
+  return compressor.load(name, enhancer)
+
+
+def load_features(name: str) -> "FeatureSet":
+  """Loads a feature set.
+
+  Args:
+    name: a shipped set ("lfw" and so on; README.md lists them), or the path of
+      a `.npz` or `.npy` file.
+
+  Returns:
+    The set; its `features` are float32 [n, dim].
+
+  Raises:
+    tsenh.base.errors.Error: a ValueError; if it is no feature set.
+  """
+  from tsenh.data import feature_sets
+
+  return feature_sets.load(name)

@@ -15,11 +15,12 @@ import zipfile
 import numpy as np
 from absl import flags
 
-from tsenh import cli, compression, files
-from tsenh.errors import Error
+from tsenh.base import command_line, files
+from tsenh.base.errors import Error
+from tsenh.training import run_folders
 
 _CODEC = flags.DEFINE_string(
-  "codec", None, f"What the file was encoded with: {compression.CODEC_HELP}."
+  "codec", None, f"What the file was encoded with: {run_folders.codec_help()}."
 )
 _INPUT = flags.DEFINE_string("input", None, "The .tsf file to read, or -.")
 _OUTPUT = flags.DEFINE_string(
@@ -29,7 +30,7 @@ _ENHANCER = flags.DEFINE_string(
   "enhancer",
   None,
   "Decode with this enhancer: a run folder of train_enhancer for the codec, or"
-  " of train_sq_enhancer for sq:QP.",
+  " of train_sq_enhancer for SQ.",
 )
 _START = flags.DEFINE_integer(
   "start", 0, "The first feature to decode.", lower_bound=0
@@ -55,25 +56,26 @@ def _array_file(path: str):
 def main():
   if not _OUTPUT.value.endswith((".npz", ".npy")) and _OUTPUT.value != "-":
     raise Error(f"--output={_OUTPUT.value}: expected .npz, .npy or -.")
-  compressor = compression.load(_CODEC.value, _ENHANCER.value)
+
+  from tsenh.features import compressor
+
+  codec = compressor.load(_CODEC.value, _ENHANCER.value)
   with files.source(_INPUT.value) as input_file:
-    header = compression.read_header(compressor, input_file)
+    header = compressor.read_header(codec, input_file)
     count = _COUNT.value
     if count is None:
       count = header.num_features - _START.value
-    decoded = compression.decode(
-      compressor, input_file, header, _START.value, count
-    )
+    decoded = compressor.decode(codec, input_file, header, _START.value, count)
     with _array_file(_OUTPUT.value) as file:
       shape = (count, header.feature_dim)
       np.lib.format.write_array_header_1_0(
         file, {"descr": "<f4", "fortran_order": False, "shape": shape}
       )
-      with cli.progress(count, "feature", "decode") as bar:
+      with command_line.progress(count, "feature", "decode") as bar:
         for block in decoded:
           file.write(np.ascontiguousarray(block, "<f4"))
           bar.update(len(block))
 
 
 if __name__ == "__main__":
-  cli.run(main)
+  command_line.run(main)

@@ -10,16 +10,19 @@ import sys
 
 from absl import flags
 
-from tsenh import bitstream, cli, compression, features, files
+from tsenh.base import command_line, files
+from tsenh.coding import bitstream
+from tsenh.data import manifests, streams
+from tsenh.training import run_folders
 
 _CODEC = flags.DEFINE_string(
-  "codec", None, f"What to encode with: {compression.CODEC_HELP}."
+  "codec", None, f"What to encode with: {run_folders.codec_help()}."
 )
 _INPUT = flags.DEFINE_string(
   "input",
   None,
   "Features: a .npz or .npy file, a shipped name"
-  f" ({', '.join(features.SHIPPED)}), or - for a .npy stream.",
+  f" ({', '.join(manifests.sets())}), or - for a .npy stream.",
 )
 _OUTPUT = flags.DEFINE_string("output", None, "The .tsf file to write, or -.")
 _PACKING = flags.DEFINE_enum(
@@ -40,14 +43,16 @@ flags.mark_flags_as_required(["codec", "input", "output"])
 
 
 def main():
-  compressor = compression.load(_CODEC.value)
+  from tsenh.features import compressor
+
+  codec = compressor.load(_CODEC.value)
   with (
-    features.open_stream(_INPUT.value, _BLOCK_SIZE.value) as stream,
+    streams.open_stream(_INPUT.value, _BLOCK_SIZE.value) as stream,
     files.output(_OUTPUT.value) as file,
-    cli.progress(stream.count, "feature", "encode") as bar,
+    command_line.progress(stream.count, "feature", "encode") as bar,
   ):
-    written = compression.encode(
-      compressor, stream, file, _PACKING.value, _BLOCK_SIZE.value, bar.update
+    written = compressor.encode(
+      codec, stream, file, _PACKING.value, _BLOCK_SIZE.value, bar.update
     )
   bits = 8 * (written - bitstream.HEADER_BYTES) / stream.count
   print(
@@ -57,4 +62,4 @@ def main():
 
 
 if __name__ == "__main__":
-  cli.run(main)
+  command_line.run(main)

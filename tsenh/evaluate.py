@@ -9,14 +9,13 @@ are the rate. --codec=none evaluates the features as they are, and
   python -m tsenh.evaluate --codec=external --decoded=mine.npz \
       --bits_per_feature=96 --method=mine --features=lfw --output=mine.json
 
---codec=pq:128 and its like are fitted first, which takes seconds to minutes.
+--codec=pq-128 and its like are fitted first, which takes seconds to minutes.
 Binary codes are compared by Hamming distance, as 4 / bits times it: the squared
 Euclidean distance of codes of -1 and 1 scaled to unit length.
 
 The JSON holds all metrics on the distances as decoded, and under "normalized"
-again with the decoded features scaled to unit length. README.md lists its keys.
-Each evaluation but those on faces-validation is noted in a log of test-set
-evaluations, test_log.jsonl (TSENH_TEST_LOG names another file).
+again with the decoded features scaled to unit length. docs/results.md lists its
+keys. Each look at a test set is noted in test_log.jsonl beside the JSON.
 """
 
 import math
@@ -27,40 +26,38 @@ from typing import Any, Dict, Optional, Tuple
 import numpy as np
 from absl import flags
 
-from tsenh import (
-  baselines,
-  bitstream,
-  checkpoints,
-  cli,
-  compression,
-  entropy,
-  features,
-  files,
-  networks,
-  provenance,
-  results,
-  verification,
-)
-from tsenh.baselines.transform_coding import TransformCoder
-from tsenh.codec import Codec
-from tsenh.errors import Error
+from tsenh import baselines
+from tsenh.base import command_line, files, results
+from tsenh.base.errors import Error
+from tsenh.coding import bitstream
+from tsenh.data import feature_sets, manifests, streams
+from tsenh.features import costs
+from tsenh.training import run_folders
 
 _CODEC = flags.DEFINE_string(
   "codec",
   None,
-  f"What to evaluate: {compression.CODEC_HELP}; {baselines.HELP}; none; or"
+  f"What to evaluate: {run_folders.codec_help()}; {baselines.HELP}; none; or"
   " external.",
 )
 _ENHANCER = flags.DEFINE_string(
   "enhancer",
   None,
-  "Decode with this enhancer: a run folder of train_enhancer, for sq:QP of"
+  "Decode with this enhancer: a run folder of train_enhancer, for SQ of"
   " train_sq_enhancer.",
 )
 _FEATURES = flags.DEFINE_string(
   "features",
-  "lfw",
-  "Feature set with pairs: a .npz file, lfw or faces-validation.",
+  manifests.default().tests[0],
+  "Feature set with pairs: a .npz file, or a shipped name.",
+)
+_TRAINING_SET = flags.DEFINE_string(
+  "training_set",
+  manifests.default().training,
+  "With a baseline: the feature set that it is fitted to.",
+)
+_SEED = flags.DEFINE_integer(
+  "seed", 0, "With a baseline: of all that is random in fitting.", lower_bound=0
 )
 _OUTPUT = flags.DEFINE_string(
   "output", None, "The result file (.json) to write."
@@ -87,9 +84,20 @@ flags.mark_flags_as_required(["codec", "output"])
 
 # What a result tells of a run.
 _TRAINING = (
-  *("lambda", "qp", "epochs", "seed", "steps", "features"),
-  *("num_training_features", "training_set_digest", "wall_time_seconds"),
-  *("low_digest", "high_digest"),
+  "kind",
+  "lambda",
+  "qp",
+  "step",
+  "epochs",
+  "seed",
+  "steps",
+  "features",
+  "num_training_features",
+  "training_set_digest",
+  "wall_time_seconds",
+  "low_digest",
+  "high_digest",
+  "commits",
 )
 
 
@@ -97,76 +105,48 @@ def _measure_codec(
   original: np.ndarray,
 ) -> Tuple[np.ndarray, Dict[str, Any]]:
   """Encodes to a file and decodes it: decoded features, and the rates."""
-  compressor = compression.load(_CODEC.value, _ENHANCER.value)
+  from tsenh.coding import entropy
+  from tsenh.features import compressor
+
+  codec = compressor.load(_CODEC.value, _ENHANCER.value)
   size = bitstream.DEFAULT_BLOCK_SIZE
   count = len(original)
-  stream = features.stream(original, size)
+  stream = streams.stream(original, size)
   packing = _PACKING.value
   with tempfile.TemporaryFile() as file:
-    file_bytes = compression.encode(compressor, stream, file, packing, size)
+    file_bytes = compressor.encode(codec, stream, file, packing, size)
     file.seek(0)
     header = bitstream.read_header(file)
-    codes = np.concatenate(
-      list(compression.decode_codes(compressor, file, header))
-    )
+    codes = np.concatenate(list(compressor.decode_codes(codec, file, header)))
     file.seek(bitstream.HEADER_BYTES)
-    decoded = np.concatenate(list(compression.decode(compressor, file, header)))
+    decoded = np.concatenate(list(compressor.decode(codec, file, header)))
     file.seek(bitstream.HEADER_BYTES)
     string_bytes = sum(
       entropy.string_bytes(payload, header.count(block), packing)
       for block, payload in enumerate(bitstream.read_blocks(file, header))
     )
   bits = 8 * (file_bytes - bitstream.HEADER_BYTES) / count
+  enhancer = codec.enhancement and codec.enhancement.enhancer
   return decoded, {
     "file_bytes": file_bytes,
     "bits_per_feature": bits,
     "payload_bits_per_feature": 8 * string_bytes / count,
-    "entropy_bits_per_feature": float(compressor.coder.bits(codes).mean()),
+    "entropy_bits_per_feature": float(codec.coder.bits(codes).mean()),
     "packing": packing,
-    "codec_digest": compressor.transform.digest(),
-    "training": _training(_CODEC.value, compressor.transform),
-    "enhancer_training": _training(_ENHANCER.value, compressor.enhancement),
-    **_cost(compressor),
+    "codec_digest": codec.transform.digest(),
+    "enhancer_digest": enhancer and enhancer.digest(),
+    "training": _training(_CODEC.value),
+    "enhancer_training": _training(_ENHANCER.value),
+    **costs.as_json(codec.costs()),
   }
 
 
-def _training(name, trained) -> Optional[Dict[str, Any]]:
-  """How the codec or enhancer of that name was trained, if it was."""
-  if not isinstance(
-    trained, (Codec, compression.Enhancement, compression.SQEnhancement)
-  ):
+def _training(name: Optional[str]) -> Optional[Dict[str, Any]]:
+  """How the codec or enhancer of that name was made."""
+  if name is None:
     return None
-  config = checkpoints.read_config(checkpoints.find(name))
+  config = run_folders.read_config(run_folders.find(name))
   return {key: config[key] for key in _TRAINING if key in config}
-
-
-def _cost(compressor: compression.Compressor) -> Dict[str, Any]:
-  """Parameters, and multiply-adds for one feature, of sender and receiver.
-
-  Those of the networks: SQ alone has none.
-  """
-  codec, enhancement = compressor.transform, compressor.enhancement
-  if isinstance(codec, TransformCoder):
-    size = codec.feature_dim**2
-    return {
-      "parameters": dict.fromkeys(("sender", "receiver"), size),
-      "multiply_adds": dict.fromkeys(("sender", "receiver"), size),
-    }
-  sides = {"sender": [], "receiver": []}
-  if isinstance(codec, Codec):
-    sides = {"sender": [codec.encoder], "receiver": [codec.decoder]}
-  if enhancement:
-    sides["receiver"] = enhancement.networks
-  return {
-    "enhancer_digest": enhancement and enhancement.enhancer.digest(),
-    "parameters": {
-      side: sum(network.count_params() for network in own)
-      for side, own in sides.items()
-    },
-    "multiply_adds": {
-      side: sum(map(networks.multiply_adds, own)) for side, own in sides.items()
-    },
-  }
 
 
 def _measure_external(original: np.ndarray):
@@ -174,7 +154,7 @@ def _measure_external(original: np.ndarray):
   bits = _BITS_PER_FEATURE.value
   if _DECODED.value is None or bits is None or not math.isfinite(bits):
     raise Error("--codec=external needs --decoded and --bits_per_feature.")
-  decoded = features.load(_DECODED.value).features
+  decoded = feature_sets.load(_DECODED.value).features
   if decoded.shape != original.shape:
     raise Error(
       f"{_DECODED.value}: {list(decoded.shape)} features, expected"
@@ -185,7 +165,8 @@ def _measure_external(original: np.ndarray):
 
 def _measure_baseline(original: np.ndarray):
   """Codes of fixed length, decoded where they can be, and their rates."""
-  baseline = baselines.load(_CODEC.value)
+  training_set = feature_sets.load(_TRAINING_SET.value)
+  baseline = baselines.load(_CODEC.value, training_set, _SEED.value)
   codes = baseline.encode(original)
   decoded = codes
   if not baselines.is_hash(_CODEC.value):
@@ -195,8 +176,14 @@ def _measure_baseline(original: np.ndarray):
     "bits_per_feature": 8.0 * codes.shape[1],
     "codec_digest": baseline.digest(),
     "objective": baseline.objective,
-    "parameters": baseline.parameters,
-    "multiply_adds": baseline.multiply_adds,
+    "training": {
+      "kind": _CODEC.value.split("-")[0],
+      "seed": _SEED.value,
+      "features": _TRAINING_SET.value,
+      "num_training_features": len(training_set.features),
+      "training_set_digest": training_set.digest(),
+    },
+    **costs.as_json(baseline.costs()),
   }
 
 
@@ -207,7 +194,7 @@ def _measure(original: np.ndarray) -> Tuple[np.ndarray, Dict[str, Any]]:
   """
   baseline = baselines.named(_CODEC.value)
   if _ENHANCER.value and (baseline or _CODEC.value in ("none", "external")):
-    raise Error("--enhancer goes with a codec that was trained, or sq:QP.")
+    raise Error("--enhancer goes with the codec of a run.")
   if _CODEC.value == "external":
     return _measure_external(original)
   if _DECODED.value or _BITS_PER_FEATURE.value is not None:
@@ -219,8 +206,10 @@ def _measure(original: np.ndarray) -> Tuple[np.ndarray, Dict[str, Any]]:
   return _measure_codec(original)
 
 
-def _verify(decoded: np.ndarray, test_set: features.FeatureSet):
+def _verify(decoded: np.ndarray, test_set: feature_sets.FeatureSet):
   """Verification of features, or of binary codes uint8 [n, bits / 8]."""
+  from tsenh.recognition import verification
+
   if decoded.dtype != np.uint8:
     distances = verification.squared_distances(decoded, test_set.pairs)
     return verification.verify(distances, test_set.is_same)
@@ -231,8 +220,10 @@ def _verify(decoded: np.ndarray, test_set: features.FeatureSet):
   return verification.verify(scale * distances, test_set.is_same, scale * every)
 
 
-def _metrics(decoded, test_set: features.FeatureSet) -> Dict[str, Any]:
+def _metrics(decoded, test_set: feature_sets.FeatureSet) -> Dict[str, Any]:
   """Distortion and verification, as decoded and normalized."""
+  from tsenh.recognition import verification
+
   if decoded.dtype == np.uint8:  # Binary codes: nothing decoded, equally long.
     metrics = _verify(decoded, test_set)
     return {"mse": None, **metrics, "normalized": metrics}
@@ -245,19 +236,19 @@ def _metrics(decoded, test_set: features.FeatureSet) -> Dict[str, Any]:
 
 
 def main():
-  test_set = features.load(_FEATURES.value)
+  test_set = feature_sets.load(_FEATURES.value)
   if test_set.pairs is None:
     raise Error(f"{_FEATURES.value}: has no pairs to verify.")
-  files.check_output(_OUTPUT.value)
+  output = files.check_output(_OUTPUT.value)
   original = test_set.features
   decoded, rates = _measure(original)
-  result = {
-    "format": results.FORMAT,
+  digest = test_set.digest()
+  measured = {
     "method": _METHOD.value or _CODEC.value,
     "codec": _CODEC.value,
     "enhancer": _ENHANCER.value,
     "features": _FEATURES.value,
-    "features_digest": test_set.digest(),
+    "features_digest": digest,
     "num_features": len(original),
     "dim": original.shape[1],
     "packing": None,
@@ -265,6 +256,8 @@ def main():
     "bits_per_feature": None,
     "payload_bits_per_feature": None,
     "entropy_bits_per_feature": None,
+    "codec_digest": None,
+    "enhancer_digest": None,
     "parameters": None,
     "multiply_adds": None,
     "training": None,
@@ -273,16 +266,17 @@ def main():
     **rates,
     "bits_per_dimension": rates["bits_per_feature"] / original.shape[1],
     **_metrics(decoded, test_set),
-    "command": ["python", "-m", "tsenh.evaluate", *sys.argv[1:]],
-    "date": provenance.now(),
-    "versions": provenance.versions(),
-    **provenance.source(),
   }
+  data = {_FEATURES.value: digest}
+  training = measured["training"]
+  if training:
+    data[training["features"]] = training["training_set_digest"]
+  result = results.describe(measured, data)
+  # The log first: no result without a line in it.
+  if manifests.is_test(digest):
+    print(results.log_look(output.parent, result), file=sys.stderr)
   files.write_json(_OUTPUT.value, result)
   print(_summary(result))
-  logged = results.log_test(result)
-  if logged:
-    print(logged, file=sys.stderr)
 
 
 def _summary(result: Dict[str, Any]) -> str:
@@ -309,4 +303,4 @@ def _summary(result: Dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-  cli.run(main)
+  command_line.run(main)

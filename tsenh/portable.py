@@ -19,7 +19,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from tsenh.errors import Error
+from tsenh.base.errors import Error
 
 MAGIC, VERSION = b"TSF\x1a", 1
 SHARED, SEPARATE = 0, 1

@@ -12,52 +12,31 @@ config.json, TensorBoard scalars, and the state that --resume continues from.
 """
 
 import math
+import pathlib
 import sys
-from typing import Any, Dict, Tuple
+from typing import Any, Dict
 
 import numpy as np
 from absl import flags
 
-from tsenh import (
-  checkpoints,
-  cli,
-  entropy,
-  features,
-  provenance,
-  runs,
-  training,
-  training_flags,
-  verification,
-)
-from tsenh.codec import DISTORTIONS, Codec, rate_distortion_loss
-from tsenh.errors import Error
-from tsenh.networks import GDN_FORMS
+from tsenh.base import command_line, results
+from tsenh.base.errors import Error
+from tsenh.data import feature_sets, manifests, streams
+from tsenh.training import command, recipe, run_folders
 
+_NETWORK = manifests.default()
 _LAMBDA = flags.DEFINE_float(
   "lambda", 1e-6, "Lagrangian multiplier of Eq. (5): weight of the rate."
 )
-_FEATURES = flags.DEFINE_string(
-  "features", "faces", "Training set: a .npz or .npy file, or a shipped name."
-)
 _CODE_DIM = flags.DEFINE_integer(
   "code_dim", 128, "Dimensions of the latent code.", lower_bound=1
-)
-_HIDDEN_DIM = flags.DEFINE_integer(
-  "hidden_dim", 128, "Width of the two hidden layers.", lower_bound=1
 )
 _CLIP = flags.DEFINE_float("clip", 20.0, "r_clip, the largest code element.")
 _DISTORTION = flags.DEFINE_enum(
   "distortion",
   "mean",
-  list(DISTORTIONS),
+  ["mean", "sum"],
   "Reduction of the squared error of Eq. (5) over the feature's dimensions.",
-)
-_GDN = flags.DEFINE_enum(
-  "gdn",
-  "classic",
-  list(GDN_FORMS),
-  "classic: x / sqrt(beta + gamma x^2), the paper's; tfc: x / (beta + gamma"
-  " |x|), today's default of tensorflow-compression.",
 )
 _GDN_LAYERS = flags.DEFINE_integer(
   "gdn_layers",
@@ -76,14 +55,14 @@ _NOISE = flags.DEFINE_enum(
 _VALIDATION = flags.DEFINE_string(
   "validation",
   None,
-  "Feature set with pairs, e.g. faces-validation, to measure rate and accuracy"
-  " on while training: validation.json and TensorBoard scalars. Meant for"
-  " --features=faces-train.",
+  "Feature set with pairs to measure rate and accuracy on while training:"
+  " validation.json and TensorBoard scalars. Meant for held-out people, as"
+  f" --features={_NETWORK.held_in} --validation={_NETWORK.validation}.",
 )
 _VALIDATE_EVERY = flags.DEFINE_integer(
   "validate_every", 5, "Epochs between two validations.", lower_bound=1
 )
-flags.adopt_module_key_flags(training_flags)  # So that --help shows them.
+flags.adopt_module_key_flags(recipe)  # So that --help shows them.
 flags.register_validator(
   "lambda",
   lambda value: 0 <= value < math.inf,
@@ -95,10 +74,13 @@ flags.register_validator(
   "expected a number from 0.5 to 1000",
 )
 
-
-_CHUNK = 4096
 _VALIDATION_METRICS = (
-  *("num_pairs", "correct_pairs", "accuracy", "accuracy_std", "auc", "eer"),
+  "num_pairs",
+  "correct_pairs",
+  "accuracy",
+  "accuracy_std",
+  "auc",
+  "eer",
 )
 
 
@@ -107,114 +89,115 @@ def _lambda() -> str:
   return np.format_float_scientific(_LAMBDA.value, trim="-", exp_digits=1)
 
 
-def _recipe(training_set: features.FeatureSet) -> Dict[str, Any]:
-  """All that determines the trained bits; a resume must not change it."""
-  return {
-    "lambda": _LAMBDA.value,
-    **training_flags.recipe(),
-    "feature_dim": int(training_set.features.shape[1]),
-    "code_dim": _CODE_DIM.value,
-    "hidden_dim": _HIDDEN_DIM.value,
-    "clip": _CLIP.value,
-    "distortion": _DISTORTION.value,
-    "gdn": _GDN.value,
-    "gdn_layers": _GDN_LAYERS.value,
-    "noise": _NOISE.value,
-    "features": _FEATURES.value,
-    "training_set_digest": training_set.digest(),
-    "num_training_features": len(training_set.features),
-    "thread_mode": training.THREAD_MODE,
-    "versions": provenance.versions(),
-  }
+def _validate(
+  codec,
+  training_set: feature_sets.FeatureSet,
+  validation_set: feature_sets.FeatureSet,
+  folder: pathlib.Path,
+) -> Dict[str, Any]:
+  """Rate (cross-entropy), distortion and verification of the codec as it is.
 
+  Where the set is a test set, this look at it is logged in the run's folder.
+  """
+  from tsenh.coding import entropy
+  from tsenh.recognition import verification
 
-def _in_chunks(function, array: np.ndarray) -> np.ndarray:
-  """Applies a codec's `encode` or `decode` with bounded memory."""
-  starts = range(0, len(array), _CHUNK)
-  return np.concatenate([function(array[s : s + _CHUNK]) for s in starts])
-
-
-def _fit_coder(codec, training_set) -> Tuple[entropy.EntropyCoder, float]:
-  """The coder for the training set's codes, and their bits per feature."""
-  codes = _in_chunks(codec.encode, training_set.features)
-  coder = entropy.EntropyCoder(*entropy.fit_tables(codes))
-  return coder, float(coder.bits(codes).mean())
-
-
-def _validate(codec, training_set, validation_set) -> Dict[str, Any]:
-  """Rate (cross-entropy), distortion and verification on held-out people."""
-  coder, _ = _fit_coder(codec, training_set)
+  codes = streams.in_chunks(codec.encode, training_set.features)
+  coder = entropy.fit_coder(codes)
   original = validation_set.features
-  codes = _in_chunks(codec.encode, original)
-  decoded = _in_chunks(codec.decode, codes)
+  codes = streams.in_chunks(codec.encode, original)
+  decoded = streams.in_chunks(codec.decode, codes)
 
   def verify(vectors):
     distances = verification.squared_distances(vectors, validation_set.pairs)
     metrics = verification.verify(distances, validation_set.is_same)
     return {key: metrics[key] for key in _VALIDATION_METRICS}
 
-  return {
+  measured = {
     "entropy_bits_per_feature": float(coder.bits(codes).mean()),
     "mse": float(np.square(decoded - original).mean(dtype=np.float64)),
     **verify(decoded),
     "normalized": verify(verification.normalize(decoded)),
   }
+  digest = validation_set.digest()
+  if manifests.is_test(digest):
+    look = {
+      "method": f"{folder.name}, while training",
+      "features": _VALIDATION.value,
+      "features_digest": digest,
+      "codec_digest": codec.digest(),
+      "bits_per_feature": measured["entropy_bits_per_feature"],
+      "correct_pairs": measured["correct_pairs"],
+    }
+    results.log_look(folder, results.describe(look, {}))
+  return measured
 
 
 def main():
-  training_set = features.load(_FEATURES.value)
+  training_set = feature_sets.load(command.FEATURES.value)
   validation_set = None
   if _VALIDATION.value is not None:
-    validation_set = features.load(_VALIDATION.value)
+    validation_set = feature_sets.load(_VALIDATION.value)
     if validation_set.pairs is None:
       raise Error(f"{_VALIDATION.value}: has no pairs to verify.")
-  recipe = _recipe(training_set)
-  folder, config = training_flags.begin(f"pro-{_lambda()}", recipe)
+
+  from tsenh.coding import entropy
+  from tsenh.features.pro import Codec, rate_distortion_loss
+
+  codec = Codec(
+    feature_dim=int(training_set.features.shape[1]),
+    code_dim=_CODE_DIM.value,
+    hidden_dim=recipe.HIDDEN_DIM.value,
+    clip=_CLIP.value,
+    gdn=recipe.GDN.value,
+    gdn_layers=_GDN_LAYERS.value,
+    seed=recipe.SEED.value,
+  )
+  choices = {
+    "lambda": _LAMBDA.value,
+    "distortion": _DISTORTION.value,
+    "noise": _NOISE.value,
+  }
+  folder, config = recipe.begin(
+    f"pro-{_lambda()}", codec, training_set, **choices
+  )
   if config is None:
     return
-  codec = Codec(
-    recipe["feature_dim"],
-    _CODE_DIM.value,
-    _HIDDEN_DIM.value,
-    _CLIP.value,
-    _GDN.value,
-    _GDN_LAYERS.value,
-    recipe["seed"],
-  )
 
-  def loss_fn(f_raw, noise):
+  def loss_fn(batch, noise):
+    f_raw = batch["features"]
     f_rec, c = codec(f_raw, noise, _NOISE.value == "before_clip")
     return rate_distortion_loss(
       f_raw, f_rec, c, _LAMBDA.value, _DISTORTION.value
     )
 
-  trainer = training.Trainer(
-    codec.named_variables(),
+  validate = validation_set and (
+    lambda: _validate(codec, training_set, validation_set, folder)
+  )
+  config = recipe.train(
+    codec,
     loss_fn,
     ("loss", "distortion", "rate"),
-    training_set.features,
-    _CODE_DIM.value,
-    *(recipe[key] for key in ("batch_size", "learning_rate", "seed")),
-    recipe["adam_epsilon"],
+    {"features": training_set.features},
+    folder,
+    config,
+    f"lambda {_lambda()}",
+    noise_dim=_CODE_DIM.value,
+    validate=validate,
+    validate_every=_VALIDATE_EVERY.value,
   )
-  validate = validation_set and (
-    lambda: _validate(codec, training_set, validation_set)
-  )
-  config = runs.train(
-    *(trainer, folder, config, f"lambda {_lambda()}"),
-    *(validate, _VALIDATE_EVERY.value),
-  )
-  coder, bits = _fit_coder(codec, training_set)
-  checkpoints.finish(folder, codec, coder, config)
+  codes = streams.in_chunks(codec.encode, training_set.features)
+  coder = entropy.fit_coder(codes)
+  run_folders.finish(folder, config, codec, coder)
   print(
     f"{folder}: lambda {_lambda()}, distortion"
     f" {config['last_epoch']['distortion']:.3e}, rate (l1)"
     f" {config['last_epoch']['rate']:.1f}, about"
-    f" {bits:.1f} bits per training feature,"
+    f" {coder.bits(codes).mean():.1f} bits per training feature,"
     f" {config['wall_time_seconds']:.0f} s of training",
     file=sys.stderr,
   )
 
 
 if __name__ == "__main__":
-  cli.run(main)
+  command_line.run(main)

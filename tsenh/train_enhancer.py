@@ -14,24 +14,14 @@ it: it is all that a receiver needs beside the low-rate codec.
 
 import pathlib
 import sys
-from typing import Any, Dict
 
 import numpy as np
 from absl import flags
 
-from tsenh import (
-  checkpoints,
-  cli,
-  features,
-  provenance,
-  runs,
-  training,
-  training_flags,
-)
-from tsenh.codec import Codec
-from tsenh.enhancer import Enhancer, enhancement_loss
-from tsenh.errors import Error
-from tsenh.networks import GDN_FORMS
+from tsenh.base import command_line
+from tsenh.base.errors import Error
+from tsenh.data import feature_sets, streams
+from tsenh.training import command, recipe, run_folders
 
 _LOW = flags.DEFINE_string(
   "low", None, "The codec whose codes are enhanced: a run folder or a name."
@@ -39,21 +29,11 @@ _LOW = flags.DEFINE_string(
 _HIGH = flags.DEFINE_string(
   "high", None, "The codec whose codes are the target, and whose Dec decodes."
 )
-_FEATURES = flags.DEFINE_string(
-  "features",
-  "faces",
-  "Training set, that of the codecs: a .npz or .npy file, or a shipped name.",
-)
-_HIDDEN_DIM = flags.DEFINE_integer(
-  "hidden_dim", 128, "Width of the hidden layer.", lower_bound=1
-)
-_GDN = flags.DEFINE_enum(
-  "gdn", "classic", list(GDN_FORMS), "See tsenh.train_codec."
-)
 _LOW_CODES = flags.DEFINE_enum(
   "low_codes",
   "rounded",
   ["rounded", "noisy"],
+  # Paper-silent (low_codes).
   "What the enhancer sees in training: rounded codes, as in a bitstream, or the"
   " values before rounding with uniform noise.",
 )
@@ -61,101 +41,96 @@ _HIGH_CODES = flags.DEFINE_enum(
   "high_codes",
   "rounded",
   ["rounded", "latent"],
+  # Paper-silent (high_codes).
   "The target: rounded codes, or the clipped values before rounding.",
 )
 _CLIP_ENHANCED = flags.DEFINE_bool(
   "clip_enhanced", True, "Clip the enhanced code to r_clip before decoding it."
 )
-flags.adopt_module_key_flags(training_flags)  # So that --help shows them.
+flags.adopt_module_key_flags(recipe)  # So that --help shows them.
 flags.mark_flags_as_required(["low", "high"])
 
-_CHUNK = 4096
 
-
-def _codes(codec: Codec, faces: np.ndarray, rounded: bool) -> np.ndarray:
+def _codes(codec, faces: np.ndarray, rounded: bool) -> np.ndarray:
   """What Eq. (6) calls c: float32 [n, code_dim], of all training features."""
-  starts = range(0, len(faces), _CHUNK)
-  latent = np.concatenate(
-    [codec.latent(faces[start : start + _CHUNK]) for start in starts]
-  )
-  return np.rint(latent) if rounded else latent
+  latent = streams.in_chunks(codec.latent, faces)
+  return codec.quantize(latent).astype(np.float32) if rounded else latent
 
 
-def _recipe(training_set, low: Codec, high: Codec) -> Dict[str, Any]:
-  """All that determines the trained bits; a resume must not change it."""
-  return {
-    **training_flags.recipe(),
-    "low_digest": low.digest(),
-    "high_digest": high.digest(),
-    "low_dim": low.code_dim,
-    "high_dim": high.code_dim,
-    "hidden_dim": _HIDDEN_DIM.value,
-    "low_clip": low.clip,
-    "high_clip": high.clip,
-    "gdn": _GDN.value,
-    "clip_enhanced": _CLIP_ENHANCED.value,
-    "low_codes": _LOW_CODES.value,
-    "high_codes": _HIGH_CODES.value,
-    "features": _FEATURES.value,
-    "training_set_digest": training_set.digest(),
-    "num_training_features": len(training_set.features),
-    "thread_mode": training.THREAD_MODE,
-    "versions": provenance.versions(),
-  }
+def _load(name: str, dim: int):
+  """The codec that is frozen, for features of this many dimensions."""
+  from tsenh.features import compressor, pro
+
+  codec = compressor.load(name).transform
+  if codec.KIND != pro.Codec.KIND:
+    raise Error(f"{name}: the run of {codec.KIND}, expected a learned codec.")
+  if codec.feature_dim != dim:
+    raise Error(
+      f"{name} is for features of {codec.feature_dim} dimensions, but"
+      f" {command.FEATURES.value} has {dim}."
+    )
+  return codec
 
 
 def main():
-  low, _ = checkpoints.load(_LOW.value)
-  high, _ = checkpoints.load(_HIGH.value)
-  training_set = features.load(_FEATURES.value)
+  training_set = feature_sets.load(command.FEATURES.value)
   faces = training_set.features
-  for name, codec in ((_LOW.value, low), (_HIGH.value, high)):
-    if codec.feature_dim != faces.shape[1]:
-      raise Error(
-        f"{name} is for features of {codec.feature_dim} dimensions, but"
-        f" {_FEATURES.value} has {faces.shape[1]}."
-      )
-  label = "-".join(pathlib.Path(n).name for n in (_LOW.value, _HIGH.value))
-  recipe = _recipe(training_set, low, high)
-  folder, config = training_flags.begin(f"enhancer-{label}", recipe)
+
+  from tsenh.features.enhancer import Enhancer, enhancement_loss
+
+  low, high = (_load(name.value, faces.shape[1]) for name in (_LOW, _HIGH))
+  enhancer = Enhancer(
+    low_dim=low.code_dim,
+    high_dim=high.code_dim,
+    hidden_dim=recipe.HIDDEN_DIM.value,
+    low_clip=low.clip,
+    high_clip=high.clip,
+    gdn=recipe.GDN.value,
+    clip_enhanced=_CLIP_ENHANCED.value,
+    seed=recipe.SEED.value,
+  )
+  label = "-".join(pathlib.Path(n.value).name for n in (_LOW, _HIGH))
+  folder, config = recipe.begin(
+    f"enhancer-{label}",
+    enhancer,
+    training_set,
+    low_digest=low.digest(),
+    high_digest=high.digest(),
+    low_codes=_LOW_CODES.value,
+    high_codes=_HIGH_CODES.value,
+  )
   if config is None:
     return
-  enhancer = Enhancer(
-    *(low.code_dim, high.code_dim, _HIDDEN_DIM.value, low.clip, high.clip),
-    *(_GDN.value, _CLIP_ENHANCED.value, recipe["seed"]),
-  )
   noisy = _LOW_CODES.value == "noisy"
 
-  def loss_fn(codes, noise):
-    c_low, c_high = codes[:, : low.code_dim], codes[:, low.code_dim :]
+  def loss_fn(batch, noise):
+    c_low = batch["low"]
     c_enh = enhancer(c_low + noise if noisy else c_low)
-    return (enhancement_loss(c_enh, c_high / high.clip),)
+    return (enhancement_loss(c_enh, batch["high"] / high.clip),)
 
-  codes = np.concatenate(
-    [
-      _codes(low, faces, not noisy),
-      _codes(high, faces, _HIGH_CODES.value == "rounded"),
-    ],
-    axis=1,
-  )
-  trainer = training.Trainer(
-    enhancer.named_variables(),
+  examples = {
+    "low": _codes(low, faces, rounded=not noisy),
+    "high": _codes(high, faces, rounded=_HIGH_CODES.value == "rounded"),
+  }
+  config = recipe.train(
+    enhancer,
     loss_fn,
     ("loss",),
-    codes,
-    low.code_dim,
-    *(recipe[key] for key in ("batch_size", "learning_rate", "seed")),
-    recipe["adam_epsilon"],
+    examples,
+    folder,
+    config,
+    label,
+    noise_dim=low.code_dim if noisy else 0,
   )
-  config = runs.train(trainer, folder, config, label)
   for name, codec, key in (
     (_LOW.value, low, "low_digest"),
     (_HIGH.value, high, "high_digest"),
   ):
-    on_disk = checkpoints.load(name)[0].digest()
-    if not codec.digest() == on_disk == recipe[key]:
+    on_disk = run_folders.finished(name)[1]["codec_digest"]
+    if not codec.digest() == on_disk == config[key]:
       raise Error(f"{name}: the codec changed while the enhancer was trained.")
-  checkpoints.finish_enhancer(folder, enhancer, config, _HIGH.value)
+  run_folders.copy_codec(_HIGH.value, folder / run_folders.HIGH)
+  run_folders.finish(folder, config, enhancer)
   print(
     f"{folder}: squared error {config['last_epoch']['loss']:.4f} in units of"
     f" r_clip, {config['wall_time_seconds']:.0f} s of training",
@@ -164,4 +139,4 @@ def main():
 
 
 if __name__ == "__main__":
-  cli.run(main)
+  command_line.run(main)

@@ -1,29 +1,29 @@
 """What the paper compares with, and what it should have: by name.
 
-`pq:128`, `opq:128`, `rq:128` are vector quantizers of so many bits, `itq:128`,
-`lsh:128`, `ksh:128` (the paper's DBH) and `dhn:128` binary codes. Each is
-fitted to a training set when it is loaded, which takes seconds to minutes, and
-has a fixed length: what it writes is as long as its name says, and is not
-entropy-coded.
+`pq-128`, `opq-128`, `rq-128` are vector quantizers of so many bits, `itq-128`,
+`lsh-128`, `dbh-128` and `dhn-128` binary codes. Each is fitted to a training
+set when it is evaluated, which takes seconds to minutes, and has a fixed
+length: what it writes is as long as its name says, and is not entropy-coded.
 """
 
 import logging
 import re
-from typing import Dict, Optional, Protocol, Sequence
+from typing import Optional, Protocol, Sequence
 
 import numpy as np
 
-from tsenh import features as features_lib
-from tsenh.errors import Error
+from tsenh.base.errors import Error
+from tsenh.data.feature_sets import FeatureSet
+from tsenh.features.costs import Costs
 
 QUANTIZERS = ("pq", "opq", "rq")
-HASHES = ("itq", "lsh", "ksh", "dhn")
+HASHES = ("itq", "lsh", "dbh", "dhn")
 MAX_BITS = 4096
 HELP = (
-  "a baseline with its bits, fitted to faces (pq:128:FILE: to FILE): pq, opq,"
-  " rq, vector quantization; lsh, itq, ksh, dhn, binary codes"
+  "a baseline with its bits, as in pq-128, fitted to --training_set: pq, opq,"
+  " rq, vector quantization; lsh, itq, dbh, dhn, binary codes"
 )
-_NAME = re.compile(rf"({'|'.join((*QUANTIZERS, *HASHES))}):(\d+)(?::(.+))?")
+_NAME = re.compile(rf"({'|'.join((*QUANTIZERS, *HASHES))})-(\d+)")
 
 
 class Baseline(Protocol):
@@ -32,13 +32,9 @@ class Baseline(Protocol):
   Attributes:
     objective: what fitting minimised, as it went; None where the library does
       not tell.
-    parameters: numbers that sender and receiver need.
-    multiply_adds: for one feature, of sender and receiver.
   """
 
   objective: Optional[Sequence[float]]
-  parameters: Dict[str, int]
-  multiply_adds: Dict[str, int]
 
   def encode(self, features: np.ndarray) -> np.ndarray:
     """Codes uint8 [n, bits / 8] of features float32 [n, dim]."""
@@ -49,35 +45,36 @@ class Baseline(Protocol):
   def digest(self) -> str:
     """SHA-256 of all that was fitted, in hexadecimal."""
 
+  def costs(self) -> Costs:
+    """Of sender and receiver."""
+
 
 def named(name: str) -> bool:
   """Whether this is the name of a baseline."""
-  return name.split(":")[0] in (*QUANTIZERS, *HASHES) and ":" in name
+  return _NAME.fullmatch(name) is not None
 
 
 def is_hash(name: str) -> bool:
   """Whether its codes are compared by Hamming distance, and not decoded."""
-  return name.split(":")[0] in HASHES
+  return name.split("-")[0] in HASHES
 
 
-def load(name: str) -> Baseline:
-  """Fits a baseline to its training set.
+def load(name: str, training_set: FeatureSet, seed: int = 0) -> Baseline:
+  """Fits a baseline.
 
   Args:
     name: see the module.
+    training_set: for dbh and dhn with identities.
+    seed: of all that is random in fitting.
 
   Raises:
     Error: if there is no such baseline, or the training set cannot serve it.
   """
-  match = _NAME.fullmatch(name)
-  bits = int(match[2]) if match else 0
-  if not match or bits % 8 or not 8 <= bits <= MAX_BITS:
-    raise Error(
-      f"{name}: expected {', '.join(QUANTIZERS + HASHES)} with a multiple of"
-      f" 8 bits, 8 to {MAX_BITS}, as in pq:128."
-    )
-  training_set = features_lib.load(match[3] or "faces")
-  kind = match[1]
+  kind, bits = name.split("-")
+  if int(bits) % 8 or not 8 <= int(bits) <= MAX_BITS:
+    raise Error(f"{name}: expected a multiple of 8 bits, 8 to {MAX_BITS}.")
+  if kind in ("dbh", "dhn") and not _has_people(training_set):
+    raise Error(f"{name}: needs a training set with identities.")
   # It would tell which processor's code it did not find.
   logging.getLogger("faiss.loader").setLevel(logging.WARNING)
   try:
@@ -88,23 +85,31 @@ def load(name: str) -> Baseline:
   # One thread: the same bits whatever the number of cores, and two fits share
   # two cores.
   with threadpoolctl.threadpool_limits(1):
-    return _fit(kind, training_set, bits, match[3])
+    return _fit(kind, training_set, int(bits), seed)
 
 
-def _fit(kind, training_set, bits, source) -> Baseline:
-  if kind in ("ksh", "dhn"):
-    if training_set.identities is None or training_set.identities.max() < 0:
-      raise Error(f"{source}: {kind} needs a training set with identities.")
-    if kind == "ksh":
-      from tsenh.baselines import ksh
+def _has_people(training_set: FeatureSet) -> bool:
+  """Whether it says of some faces whose they are."""
+  identities = training_set.identities
+  return identities is not None and identities.max() >= 0
 
-      return ksh.fit(training_set, bits)
+
+def _fit(kind: str, training_set: FeatureSet, bits: int, seed: int) -> Baseline:
+  if kind == "dbh":
+    from tsenh.baselines import dbh
+
+    return dbh.fit(training_set, bits, seed)
+  if kind == "dhn":
     from tsenh.baselines import dhn
 
-    return dhn.fit(training_set, bits)
-  from tsenh.baselines import faiss_codecs
+    return dhn.fit(training_set, bits, seed)
+  if kind in QUANTIZERS:
+    from tsenh.baselines import quantization
 
-  return faiss_codecs.fit(kind, training_set.features, bits)
+    return quantization.fit(kind, training_set.features, bits, seed)
+  from tsenh.baselines import binary_codes
+
+  return binary_codes.fit(kind, training_set.features, bits, seed)
 
 
 def hamming_distances(codes: np.ndarray, pairs: np.ndarray) -> np.ndarray:

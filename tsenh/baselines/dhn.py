@@ -8,22 +8,22 @@ are all that is at hand.
 """
 
 import hashlib
-from typing import List
+from typing import Dict, List
 
 import numpy as np
 import tensorflow as tf
 
-from tsenh import networks, training
-from tsenh.features import FeatureSet
+from tsenh.data import streams
+from tsenh.data.feature_sets import FeatureSet
+from tsenh.features import networks
+from tsenh.features.costs import Cost, Costs
+from tsenh.training.trainer import Recipe, Trainer
 
-# Silent in the paper that is reproduced.
+# Paper-silent (dhn_network).
 HIDDEN_DIM = 512
-EPOCHS = 20
-BATCH_SIZE = 32  # Pairs of one person; they make 1,984 pairs of two.
-LEARNING_RATE = 1e-4
+# A batch is 32 pairs of one person; they make 1,984 pairs of two.
+RECIPE = Recipe(epochs=20, batch_size=32, learning_rate=1e-4)
 QUANTIZATION_WEIGHT = 0.1  # lambda there.
-_SEED = 0
-_CHUNK = 4096
 
 
 class HashNetwork:
@@ -37,17 +37,18 @@ class HashNetwork:
     """Takes what `fit` trained."""
     self._network = network
     self.objective = objective
-    self.parameters = {"sender": network.count_params(), "receiver": 0}
-    multiply_adds = networks.multiply_adds(network)
-    self.multiply_adds = {"sender": multiply_adds, "receiver": 0}
 
   def encode(self, features: np.ndarray) -> np.ndarray:
     """Codes uint8 [n, bits / 8] of features float32 [n, dim]."""
-    parts = []
-    for start in range(0, len(features), _CHUNK):
-      z = self._network(features[start : start + _CHUNK]).numpy()
-      parts.append(np.packbits(z > 0, axis=1))
-    return np.concatenate(parts)
+
+    def chunk(rows):
+      return np.packbits(self._network(rows).numpy() > 0, axis=1)
+
+    return streams.in_chunks(chunk, features)
+
+  def costs(self) -> Costs:
+    """Of the sender; codes are compared, not decoded."""
+    return {"sender": networks.cost(self._network), "receiver": Cost(0, 0)}
 
   def digest(self) -> str:
     """SHA-256 of the weights, in hexadecimal."""
@@ -86,13 +87,20 @@ def pairwise_loss(z, person):
   return (mean(same) + mean(different)) / 2, tf.reduce_mean(log_cosh)
 
 
-def _pairs(training_set: FeatureSet) -> np.ndarray:
-  """Each known face with the next of the same person: float32 [n, 2 dim + 1].
+def _pairs(training_set: FeatureSet, seed: int) -> Dict[str, np.ndarray]:
+  """Each known face with the next of the same person.
 
   Whoever has one face has its mirror image as well.
+
+  Args:
+    training_set: with identities.
+    seed: of the order of the faces.
+
+  Returns:
+    `first` and `second`, float32 [n, dim], and `person`, float32 [n].
   """
   known = np.flatnonzero(training_set.identities >= 0)
-  known = np.random.default_rng(_SEED).permutation(known)
+  known = np.random.default_rng(seed).permutation(known)
   person = training_set.identities[known]
   order = known[np.argsort(person, kind="stable")]
   person = training_set.identities[order]
@@ -101,22 +109,26 @@ def _pairs(training_set: FeatureSet) -> np.ndarray:
   place = np.arange(len(order))
   other = order[np.where(place < last, place + 1, first)]
   features = training_set.features
-  columns = [features[order], features[other], person[:, None]]
-  return np.concatenate(columns, axis=1).astype(np.float32)
+  return {
+    "first": features[order],
+    "second": features[other],
+    "person": person.astype(np.float32),
+  }
 
 
-def fit(training_set: FeatureSet, bits: int) -> HashNetwork:
+def fit(training_set: FeatureSet, bits: int, seed: int) -> HashNetwork:
   """Trains the network on the labelled faces.
 
   Args:
     training_set: with identities; -1 is unknown.
     bits: of a code.
+    seed: of the weights and the order of the faces.
 
   Raises:
     Error: if there are too few labelled faces for a batch.
   """
   dim = training_set.features.shape[1]
-  seeds = networks.seeds(_SEED, 2)
+  seeds = networks.seeds(seed, 2)
 
   def dense(units, activation, name):
     glorot = tf.keras.initializers.GlorotUniform(next(seeds))
@@ -131,21 +143,21 @@ def fit(training_set: FeatureSet, bits: int) -> HashNetwork:
 
   def loss_fn(batch, noise):
     del noise
-    faces = tf.concat([batch[:, :dim], batch[:, dim : 2 * dim]], axis=0)
-    person = tf.tile(batch[:, -1], [2])
+    faces = tf.concat([batch["first"], batch["second"]], axis=0)
+    person = tf.tile(batch["person"], [2])
     entropy, quantization = pairwise_loss(network(faces), person)
     loss = entropy + QUANTIZATION_WEIGHT * quantization
     return loss, entropy, quantization
 
-  trainer = training.Trainer(
+  trainer = Trainer(
     {v.name: v for v in network.trainable_variables},
     loss_fn,
     ("loss", "cross-entropy", "quantization"),
-    _pairs(training_set),
-    *(1, BATCH_SIZE, LEARNING_RATE, _SEED),
+    _pairs(training_set, seed),
+    RECIPE._replace(seed=seed),
   )
   objective = []
-  while trainer.epoch < EPOCHS:
+  while trainer.epoch < RECIPE.epochs:
     trainer.run_epoch(lambda steps, metrics: None)
     objective.append(trainer.metrics["loss"])
   return HashNetwork(network, objective)

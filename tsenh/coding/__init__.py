@@ -1,0 +1,1 @@
+"""Integer codes to bytes and back, and the file that holds them."""

@@ -1,0 +1,248 @@
+"""Integer codes to bytes and back: stored integer tables, tfc's range coder.
+
+Each element of a code has a table of its own: the integer frequencies, out of
+2^16, of the values seen in training, and one escape symbol behind them. A value
+that the table does not hold is coded as the escape and listed in full beside
+the string. (tfc has an escape code inside its string; a damaged string can keep
+its reader in a loop for ever, so it is not used.)
+"""
+
+import hashlib
+import struct
+from typing import Dict, List, Tuple
+
+import numpy as np
+import tensorflow as tf
+from tensorflow_compression.python.ops import gen_ops
+
+from tsenh.base.errors import Error
+
+PRECISION = 16  # Bits of a frequency; the most that tfc's coder takes.
+TOTAL = 1 << PRECISION
+# The widest table; values further out are escaped. SQ at a small QP needs it.
+MAX_SYMBOLS = 4096
+ESCAPE_BITS = 32
+
+
+def fit_tables(codes: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+  """Fits one table per code element, in integer arithmetic throughout.
+
+  Args:
+    codes: int32 [n, code_dim], the codes of the training set.
+
+  Returns:
+    lower: int32 [code_dim], the value that a table's first symbol stands for.
+    cdf: int32 [code_dim, k + 1], cumulative frequencies from 0 to 2^16, padded
+      on the right with 2^16. The last symbol of each is the escape.
+  """
+  lower, frequencies = [], []
+  for values in codes.T:
+    low, high = int(values.min()), int(values.max())
+    if high - low >= MAX_SYMBOLS:
+      low = int(np.median(values)) - MAX_SYMBOLS // 2
+      high = low + MAX_SYMBOLS - 1
+    inside = values[(values >= low) & (values <= high)].astype(np.int64)
+    counts = np.bincount(inside - low, minlength=high - low + 1)
+    counts = np.append(counts, len(values) - len(inside))
+    # Every symbol, the escape too, gets at least 1, the rest in proportion.
+    frequency = 1 + counts * (TOTAL - len(counts)) // len(values)
+    frequency[counts.argmax()] += TOTAL - frequency.sum()
+    lower.append(low)
+    frequencies.append(frequency)
+  cdf = np.full([len(lower), 1 + max(map(len, frequencies))], TOTAL, np.int32)
+  for row, frequency in zip(cdf, frequencies):
+    row[0] = 0
+    row[1 : len(frequency) + 1] = np.cumsum(frequency)
+  return np.array(lower, np.int32), cdf
+
+
+def fit_coder(codes: np.ndarray) -> "EntropyCoder":
+  """The coder with tables fitted to codes int32 [n, code_dim]."""
+  return EntropyCoder(*fit_tables(codes))
+
+
+class EntropyCoder:
+  """Range coding of codes with one set of tables; safe to share by threads.
+
+  Attributes:
+    lower: int32 [code_dim], see `fit_tables`.
+    cdf: int32 [code_dim, k + 1], see `fit_tables`.
+    code_dim: elements of a code.
+  """
+
+  def __init__(self, lower: np.ndarray, cdf: np.ndarray):
+    """Checks the tables.
+
+    Args:
+      lower: int32 [code_dim].
+      cdf: int32 [code_dim, k + 1].
+
+    Raises:
+      Error: if these are not tables.
+    """
+    ok = (
+      lower.dtype == cdf.dtype == np.int32
+      and cdf.ndim == 2
+      and lower.shape == cdf.shape[:1]
+      and cdf.shape[1] >= 2
+      and (cdf[:, 0] == 0).all()
+      and (cdf[:, -1] == TOTAL).all()
+      # Rising up to 2^16, then padding.
+      and ((np.diff(cdf) > 0) | (cdf[:, :-1] == TOTAL)).all()
+    )
+    if not ok:
+      raise Error("the entropy tables are damaged.")
+    self.lower = lower
+    self.cdf = cdf
+    self.code_dim = len(lower)
+    self._escape = (cdf < TOTAL).sum(axis=1).astype(np.int32) - 1
+    precision = np.full([self.code_dim, 1], PRECISION, np.int32)
+    self._lookup = tf.constant(np.concatenate([precision, cdf], axis=1))
+
+  @classmethod
+  def from_tables(cls, tables: Dict[str, np.ndarray], source) -> "EntropyCoder":
+    """A coder from what `tables` once gave.
+
+    Args:
+      tables: arrays by name.
+      source: where they came from, for the message.
+
+    Raises:
+      Error: if these are not tables.
+    """
+    if set(tables) != {"lower", "cdf"}:
+      raise Error(f"{source}: not entropy tables.")
+    return cls(tables["lower"], tables["cdf"])
+
+  @property
+  def tables(self) -> Dict[str, np.ndarray]:
+    """`lower` and `cdf`, as a run folder holds them."""
+    return {"lower": self.lower, "cdf": self.cdf}
+
+  @property
+  def parameters(self) -> int:
+    """Numbers that sender and receiver keep: each table's start and counts."""
+    return self.code_dim + int((self._escape + 1).sum())
+
+  def digest(self) -> str:
+    """SHA-256 of the tables, in hexadecimal (FORMAT.md)."""
+    sha = hashlib.sha256()
+    for array in (np.array(self.cdf.shape), self.lower, self.cdf):
+      sha.update(np.ascontiguousarray(array, "<i4"))
+    return sha.hexdigest()
+
+  def bits(self, codes: np.ndarray) -> np.ndarray:
+    """Cross-entropy of codes under the tables.
+
+    Args:
+      codes: int32 [n, code_dim].
+
+    Returns:
+      float64 [n], bits per code; an escaped value counts its 32 bits too.
+    """
+    symbols, escaped = self._symbols(codes)
+    channel = np.arange(self.code_dim)
+    frequency = self.cdf[channel, symbols + 1] - self.cdf[channel, symbols]
+    bits = PRECISION - np.log2(frequency) + ESCAPE_BITS * escaped
+    return bits.sum(axis=1)
+
+  def pack_shared(self, codes: np.ndarray) -> bytes:
+    """Codes int32 [n, code_dim] as one string; see FORMAT.md for the bytes."""
+    symbols, escapes = self._split(codes)
+    return escapes + self._encode([], symbols).numpy()
+
+  def pack_separate(self, codes: np.ndarray) -> bytes:
+    """Codes int32 [n, code_dim] as a string each, their lengths before them."""
+    symbols, escapes = self._split(codes)
+    strings = self._encode([len(codes)], symbols).numpy().tolist()
+    lengths = np.array([len(string) for string in strings])
+    width = next(w for w in (1, 2, 4) if lengths.max() < 256**w)
+    packed = lengths.astype(f"<u{width}").tobytes()
+    return b"".join([escapes, bytes([width]), packed, *strings])
+
+  def unpack_shared(self, payload: bytes, count: int) -> np.ndarray:
+    """The inverse of `pack_shared`: int32 [count, code_dim]."""
+    escapes, rest = _read_escapes(payload)
+    symbols = self._decode(tf.constant(rest), [count, self.code_dim])
+    return self._join(symbols, escapes)
+
+  def unpack_separate(self, payload: bytes, count: int) -> np.ndarray:
+    """The inverse of `pack_separate`: int32 [count, code_dim]."""
+    escapes, rest = _read_escapes(payload)
+    strings = _split_strings(rest, count)
+    symbols = self._decode(tf.constant(strings), [self.code_dim])
+    return self._join(symbols, escapes)
+
+  def _symbols(self, codes):
+    """Table positions int32 [n, code_dim], and where they are the escape."""
+    # int64: a value far outside the table must not wrap around into it.
+    symbols = codes.astype(np.int64) - self.lower
+    escaped = (symbols < 0) | (symbols >= self._escape)
+    return np.where(escaped, self._escape, symbols).astype(np.int32), escaped
+
+  def _split(self, codes) -> Tuple[np.ndarray, bytes]:
+    """Table positions, and the escaped values in the order of the codes."""
+    symbols, escaped = self._symbols(codes)
+    values = codes[escaped].astype("<i4")
+    return symbols, struct.pack("<I", len(values)) + values.tobytes()
+
+  def _join(self, symbols, escapes: np.ndarray) -> np.ndarray:
+    """Codes from table positions and the escaped values."""
+    escaped = symbols == self._escape
+    if escaped.sum() != len(escapes):
+      raise Error("a block lists more or fewer escaped values than it uses.")
+    codes = symbols + self.lower
+    codes[escaped] = escapes
+    return codes
+
+  def _encode(self, shape: List[int], symbols: np.ndarray) -> tf.Tensor:
+    """Strings of shape `shape` from int32 [..., code_dim]."""
+    handle = gen_ops.create_range_encoder(shape, self._lookup)
+    handle = gen_ops.entropy_encode_channel(handle, symbols)
+    return gen_ops.entropy_encode_finalize(handle)
+
+  def _decode(self, strings: tf.Tensor, shape: List[int]) -> np.ndarray:
+    """Table positions, int32 strings.shape + shape."""
+    handle = gen_ops.create_range_decoder(strings, self._lookup)
+    handle, symbols = gen_ops.entropy_decode_channel(handle, shape, tf.int32)
+    # A weak check, but no sound string fails it.
+    if not gen_ops.entropy_decode_finalize(handle).numpy().all():
+      raise Error("a block's string does not end where its codes do.")
+    return symbols.numpy()
+
+
+def _read_escapes(payload: bytes) -> Tuple[np.ndarray, bytes]:
+  """The escaped values at the head of a payload, and what follows them."""
+  if len(payload) >= 4:
+    end = 4 + 4 * struct.unpack_from("<I", payload)[0]
+    if end <= len(payload):
+      return np.frombuffer(payload[4:end], "<i4"), payload[end:]
+  raise Error("a block ends within its escaped values.")
+
+
+def _split_strings(data: bytes, count: int) -> List[bytes]:
+  """Strings from their width, lengths and bytes."""
+  width = data[0] if data else 0
+  start = 1 + width * count
+  if width not in (1, 2, 4) or start > len(data):
+    raise Error("a block ends within the lengths of its strings.")
+  lengths = np.frombuffer(data[1:start], f"<u{width}").astype(np.int64)
+  ends = start + np.cumsum(lengths)
+  if ends[-1] != len(data):
+    raise Error("a block's strings are not as long as it says.")
+  return [data[e - n : e] for e, n in zip(ends.tolist(), lengths.tolist())]
+
+
+def string_bytes(payload: bytes, count: int, packing: str) -> int:
+  """Bytes of a payload without its framing: strings and escaped values.
+
+  Args:
+    payload: what `pack_shared` or `pack_separate` returned.
+    count: its number of codes.
+    packing: "shared" or "separate".
+  """
+  framing = 4
+  if packing == "separate":
+    escapes = struct.unpack_from("<I", payload)[0]
+    framing += 1 + payload[4 + 4 * escapes] * count
+  return len(payload) - framing

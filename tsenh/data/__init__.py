@@ -1,0 +1,1 @@
+"""Feature sets: which there are, on disk, in memory, block by block."""

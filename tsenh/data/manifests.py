@@ -1,0 +1,131 @@
+"""Which feature sets there are: one manifest for each face network.
+
+A manifest is a JSON file in this folder. It names the network's training,
+validation and test sets with what each must hold; everything that depends on a
+set's role, size or dimensions asks here. A new network is one manifest and its
+arrays.
+"""
+
+import dataclasses
+import functools
+import json
+import pathlib
+from typing import Dict, Optional, Tuple
+
+FOLDER = pathlib.Path(__file__).parent
+TRAINING, VALIDATION, TEST = "training", "validation", "test"
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureSetInfo:
+  """What a manifest says of one feature set.
+
+  Attributes:
+    name: what commands call it.
+    network: the name of its face network.
+    role: "training", "validation" or "test". Choices are made on a validation
+      set, and each look at a test set is logged.
+    about: one line for people.
+    dim: dimensions of a feature.
+    count: how many features there are.
+    digest: `FeatureSet.digest`.
+    file: its arrays, or those of the set that it is a part of.
+    split: where it is a part of a set, the file of the split.
+    held_out: whether it is the part that the split holds out.
+    num_pairs: pairs to verify, or 0.
+    correct_pairs: of these, how many uncompressed features decide rightly.
+  """
+
+  name: str
+  network: str
+  role: str
+  about: str
+  dim: int
+  file: str
+  count: int = 0
+  digest: str = ""
+  split: Optional[str] = None
+  held_out: bool = False
+  num_pairs: int = 0
+  correct_pairs: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+  """One face network and the roles of its feature sets.
+
+  Attributes:
+    name: of the network.
+    title: for tables.
+    default: whether its sets are what commands take unless told otherwise.
+    training: the set that codecs are trained on.
+    held_in: the part of it that is without the people of `validation`: what to
+      train on where a choice is made.
+    validation: people apart, with pairs.
+    tests: sets with pairs, the main one first.
+    sets: all of them, by name.
+  """
+
+  name: str
+  title: str
+  default: bool
+  training: str
+  held_in: str
+  validation: str
+  tests: Tuple[str, ...]
+  sets: Dict[str, FeatureSetInfo]
+
+
+@functools.cache
+def networks() -> Dict[str, Network]:
+  """All networks by name, the default one first."""
+  found = [_read(path) for path in sorted(FOLDER.glob("*.json"))]
+  found.sort(key=lambda network: not network.default)
+  return {network.name: network for network in found}
+
+
+def _read(path: pathlib.Path) -> Network:
+  manifest = json.loads(path.read_text(encoding="utf-8"))
+  dim = manifest.pop("dim")
+  name = path.stem
+  sets = {
+    key: FeatureSetInfo(name=key, network=name, dim=dim, **values)
+    for key, values in manifest.pop("sets").items()
+  }
+  tests = tuple(manifest.pop("tests"))
+  return Network(name=name, sets=sets, tests=tests, **manifest)
+
+
+def default() -> Network:
+  """The network whose sets commands take unless told otherwise."""
+  return next(iter(networks().values()))
+
+
+@functools.cache
+def sets() -> Dict[str, FeatureSetInfo]:
+  """All feature sets by name, those of the default network first."""
+  return {
+    name: info
+    for network in networks().values()
+    for name, info in network.sets.items()
+  }
+
+
+def network_of(name: str) -> Network:
+  """The network of a named feature set."""
+  return networks()[sets()[name].network]
+
+
+def find(digest: str) -> Optional[FeatureSetInfo]:
+  """The set with these features, by whatever name or path it was loaded."""
+  return next((s for s in sets().values() if s.digest == digest), None)
+
+
+def is_test(digest: str) -> bool:
+  """Whether a look at features is a look at a test set.
+
+  Features that no manifest knows are taken for a test set: somebody brought
+  them to find out how good a codec is.
+  """
+  found = find(digest)
+  return found is None or found.role == TEST

@@ -1,0 +1,136 @@
+"""Features that are read once, in order, block by block."""
+
+import contextlib
+import dataclasses
+import sys
+import zipfile
+from typing import BinaryIO, Callable, Iterator
+
+import numpy as np
+
+from tsenh.base import files
+from tsenh.base.errors import Error
+from tsenh.data import feature_sets, manifests
+
+_CHUNK = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureStream:
+  """Features that are read once, in order, block by block.
+
+  Attributes:
+    count: how many features there are.
+    dim: how many values a feature has.
+    blocks: the blocks, float32 [block_size, dim] and a shorter last one,
+      checked as they are read.
+  """
+
+  count: int
+  dim: int
+  blocks: Iterator[np.ndarray]
+
+
+def stream(features: np.ndarray, block_size: int) -> FeatureStream:
+  """Features float32 [n, dim] that are in memory, as a stream."""
+  starts = range(0, len(features), block_size)
+  blocks = (features[start : start + block_size] for start in starts)
+  return FeatureStream(*features.shape, blocks)
+
+
+@contextlib.contextmanager
+def open_stream(source: str, block_size: int) -> Iterator[FeatureStream]:
+  """Opens features for reading with bounded memory, whatever their number.
+
+  The file is read in order rather than memory-mapped: the pages of a map count
+  as the process's memory for as long as the system lets them stay.
+
+  Args:
+    source: the name of a shipped set, the path of a `.npz` or `.npy` file, or
+      `-` for a `.npy` stream on standard input.
+    block_size: features per block.
+
+  Yields:
+    A FeatureStream.
+
+  Raises:
+    Error: as `feature_sets.load` does, for the features; those of a bad value
+      come while the blocks are read.
+  """
+  with contextlib.ExitStack() as stack:
+    if source == "-":
+      yield _npy_stream(sys.stdin.buffer, "standard input", block_size)
+    elif _is_part(source):
+      yield stream(feature_sets.load(source).features, block_size)
+    else:
+      path = feature_sets.find(source)
+      with feature_sets.readable(source):
+        file = stack.enter_context(open(path, "rb"))
+        if path.suffix == ".npz":
+          archive = stack.enter_context(zipfile.ZipFile(file))
+          if "features.npy" not in archive.namelist():
+            raise Error(f"{source}: no array 'features'.")
+          file = stack.enter_context(archive.open("features.npy"))
+      yield _npy_stream(file, source, block_size)
+
+
+def _is_part(source: str) -> bool:
+  """Whether it is a shipped set whose rows are picked from a larger one."""
+  info = manifests.sets().get(source)
+  return info is not None and info.split is not None
+
+
+def _npy_stream(file: BinaryIO, source: str, block_size: int) -> FeatureStream:
+  """The blocks of a `.npy` file that may not be seekable."""
+  with feature_sets.readable(source):
+    version = np.lib.format.read_magic(file)
+    read_header = {
+      (1, 0): np.lib.format.read_array_header_1_0,
+      (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if read_header is None:
+      raise Error(f"{source}: .npy version {version}, expected 1.0 or 2.0.")
+    shape, fortran_order, dtype = read_header(file)
+  feature_sets.check_kind(dtype, shape, source)
+  count, dim = shape
+  if count < 1 or dim < 1:
+    raise Error(f"{source}: array 'features' is empty.")
+  if fortran_order and dim > 1:
+    raise Error(
+      f"{source}: array 'features' is in Fortran order, expected C order; "
+      "convert it with numpy.ascontiguousarray."
+    )
+
+  def blocks():
+    for start in range(0, count, block_size):
+      rows = min(block_size, count - start)
+      with feature_sets.readable(source):
+        data = files.read_fully(file, rows * dim * dtype.itemsize)
+      if len(data) < rows * dim * dtype.itemsize:
+        row = start + len(data) // (dim * dtype.itemsize)
+        raise Error(
+          f"{source}: array 'features' ends in row {row}, expected {count}."
+        )
+      block = np.frombuffer(data, dtype).reshape(rows, dim)
+      feature_sets.check_values(block, source, start)
+      yield block.astype(np.float32, copy=False)
+    with feature_sets.readable(source):
+      rest = file.read(1)
+    if rest:
+      raise Error(f"{source}: bytes follow the {count} features.")
+
+  return FeatureStream(count, dim, blocks())
+
+
+def in_chunks(function: Callable, array: np.ndarray) -> np.ndarray:
+  """Applies a function of rows to many of them, with bounded memory.
+
+  Args:
+    function: maps [k, ...] to [k, ...], row by row.
+    array: [n, ...], n at least 1; may be memory-mapped.
+
+  Returns:
+    [n, ...]: what it gives of chunks of 4,096 rows, put together.
+  """
+  starts = range(0, len(array), _CHUNK)
+  return np.concatenate([function(array[s : s + _CHUNK]) for s in starts])

@@ -1,0 +1,1 @@
+"""Feature codecs: one file for each system, and what they share."""

@@ -1,0 +1,430 @@
+"""From features to a `.tsf` file and back.
+
+A `Compressor` is whatever turns features into integer codes, together with the
+entropy coder fitted to those codes; `load` finds one by name. It compresses
+arrays in memory; `encode` and `decode` are for files of any size.
+"""
+
+import collections
+import concurrent.futures
+import contextlib
+import dataclasses
+import functools
+import io
+import os
+import pathlib
+from typing import (
+  Any,
+  BinaryIO,
+  Callable,
+  Dict,
+  Iterable,
+  Iterator,
+  Optional,
+  Tuple,
+  TypeVar,
+  Union,
+)
+
+import numpy as np
+
+from tsenh.base.errors import Error
+from tsenh.coding import bitstream, entropy
+from tsenh.data import feature_sets, streams
+from tsenh.data.streams import FeatureStream
+from tsenh.features import costs, networks
+from tsenh.features.enhancer import Enhancer
+from tsenh.features.pca import TransformCoder
+from tsenh.features.pro import Codec, check_codes
+from tsenh.features.sq import ScalarQuantizer
+from tsenh.features.sq_enhancer import SQEnhancer
+from tsenh.training import run_folders
+
+# What a run may be: `kind` of its config.json.
+CODECS = {
+  model.KIND: model for model in (Codec, ScalarQuantizer, TransformCoder)
+}
+ENHANCERS = {model.KIND: model for model in (Enhancer, SQEnhancer)}
+_WORKERS = min(4, os.cpu_count() or 1)
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+@dataclasses.dataclass(frozen=True)
+class Enhancement:
+  """What a receiver decodes with in place of the low-rate codec's Dec.
+
+  Attributes:
+    enhancer: Enh (Eq. 3).
+    high: the high-rate codec, whose Dec decodes.
+  """
+
+  enhancer: Enhancer
+  high: Codec
+
+  def decode(self, codes: np.ndarray) -> np.ndarray:
+    """Features float32 [n, feature_dim] of the low-rate codec's codes."""
+    check_codes(codes, self.enhancer.low_clip)
+    return self.high.decode_latent(self.enhancer.enhance(codes))
+
+  def cost(self) -> costs.Cost:
+    """Of the receiver: Enh and the high-rate codec's Dec."""
+    return networks.cost(self.enhancer.network, self.high.decoder)
+
+
+@dataclasses.dataclass(frozen=True)
+class SQEnhancement:
+  """What a receiver decodes with in place of SQ alone.
+
+  Attributes:
+    enhancer: SQ-E (Fig. 3).
+    quantizer: the one that it was trained for.
+  """
+
+  enhancer: SQEnhancer
+  quantizer: ScalarQuantizer
+
+  def decode(self, codes: np.ndarray) -> np.ndarray:
+    """Features float32 [n, feature_dim] of the quantizer's codes."""
+    return self.enhancer.enhance(self.quantizer.decode(codes))
+
+  def cost(self) -> costs.Cost:
+    """Of the receiver: SQ and the blocks of SQ-E."""
+    own, sq = networks.cost(*self.enhancer.parts), self.quantizer.costs()
+    return costs.Cost(*(a + b for a, b in zip(own, sq["receiver"])))
+
+
+@dataclasses.dataclass(frozen=True)
+class Compressor:
+  """A codec with its entropy coder; safe to share by threads.
+
+  Attributes:
+    name: what the user called it.
+    transform: features to integer codes and back.
+    coder: integer codes to bytes and back.
+    enhancement: decodes the integer codes in place of `transform`, if any. The
+      bytes are the same with it and without.
+  """
+
+  name: str
+  transform: Union[Codec, ScalarQuantizer, TransformCoder]
+  coder: entropy.EntropyCoder
+  enhancement: Union[Enhancement, SQEnhancement, None] = None
+
+  def compress(
+    self,
+    features: np.ndarray,
+    packing: str = "shared",
+    block_size: int = bitstream.DEFAULT_BLOCK_SIZE,
+  ) -> bytes:
+    """Compresses features to the bytes of a `.tsf` file (FORMAT.md).
+
+    Args:
+      features: float32 or float16 [n, feature_dim].
+      packing: "shared", one string per block, the smallest; or "separate", one
+        per feature.
+      block_size: features per block, 1 to 65,536.
+
+    Returns:
+      The whole file: 48 bytes of header, then about what the rate says.
+
+    Raises:
+      Error: if these are not features of this codec.
+    """
+    array = feature_sets.check_features(np.asarray(features), "features")
+    if packing not in bitstream.PACKINGS:
+      raise Error(f"packing is {packing!r}, expected shared or separate.")
+    if not 1 <= block_size <= bitstream.MAX_BLOCK_SIZE:
+      raise Error(f"block_size is {block_size}, expected 1 to 65536.")
+    file = io.BytesIO()
+    stream = streams.stream(array, block_size)
+    encode(self, stream, file, packing, block_size)
+    return file.getvalue()
+
+  def decompress(
+    self, data: bytes, start: int = 0, count: Optional[int] = None
+  ) -> np.ndarray:
+    """Decompresses features; of a range only its blocks are decoded.
+
+    Args:
+      data: what `compress` returned, or the content of a `.tsf` file.
+      start: the first feature.
+      count: how many features; None is all from `start` on.
+
+    Returns:
+      float32 [count, feature_dim].
+
+    Raises:
+      Error: if the bytes are damaged, or another codec's, or do not hold the
+        range.
+    """
+    file = io.BytesIO(data)
+    header = read_header(self, file)
+    return np.concatenate(list(decode(self, file, header, start, count)))
+
+  @functools.cached_property
+  def digests(self) -> Tuple[bytes, bytes]:
+    """The first 8 bytes of the codec's and of the tables' SHA-256."""
+    return tuple(
+      bytes.fromhex(part.digest())[:8] for part in (self.transform, self.coder)
+    )
+
+  def costs(self) -> costs.Costs:
+    """Of sender and receiver, the entropy coder's tables counted."""
+    found = dict(self.transform.costs())
+    if self.enhancement:
+      found["receiver"] = self.enhancement.cost()
+    return costs.add_tables(found, self.coder.parameters)
+
+  def header(self, num_features, packing, block_size) -> bitstream.Header:
+    """The header of a file that this compressor writes."""
+    return bitstream.Header(
+      packing,
+      self.transform.feature_dim,
+      self.transform.code_dim,
+      block_size,
+      num_features,
+      *self.digests,
+    )
+
+
+def load(name: str, enhancer: Optional[str] = None) -> Compressor:
+  """Loads a codec for encoding and decoding.
+
+  Args:
+    name: a run folder or a shipped codec.
+    enhancer: a run folder of train_enhancer, or of train_sq_enhancer for SQ, to
+      decode with.
+
+  Returns:
+    The compressor.
+
+  Raises:
+    Error: if there is no such codec or enhancer, it is unfinished or damaged,
+      or the enhancer is for another codec.
+  """
+  folder, config = run_folders.finished(name)
+  transform = _read_model(name, folder, config, CODECS)
+  path = folder / run_folders.TABLES
+  coder = entropy.EntropyCoder.from_tables(run_folders.read_arrays(path), path)
+  _check_digest(path, coder.digest(), config["table_digest"])
+  codec = Compressor(name, transform, coder)
+  if enhancer is None:
+    return codec
+  enhancement = _load_enhancement(enhancer, codec)
+  return dataclasses.replace(codec, enhancement=enhancement)
+
+
+def _load_enhancement(
+  name: str, codec: Compressor
+) -> Union[Enhancement, SQEnhancement]:
+  """The enhancer of that name or folder, for this codec's codes."""
+  folder, config = run_folders.finished(name)
+  enhancer = _read_model(name, folder, config, ENHANCERS)
+  if codec.transform.digest() != config["low_digest"]:
+    raise Error(f"{name}: made for another codec's codes than {codec.name}'s.")
+  if config["kind"] == SQEnhancer.KIND:
+    return SQEnhancement(enhancer, codec.transform)
+  path = folder / run_folders.HIGH
+  high = load(str(path)).transform
+  _check_digest(path, high.digest(), config["high_digest"])
+  return Enhancement(enhancer, high)
+
+
+def _read_model(
+  name: str, folder: pathlib.Path, config: Dict[str, Any], kinds: Dict[str, Any]
+):
+  """The model of a finished run, which must be of one of these kinds."""
+  kind = kinds.get(config["kind"])
+  if kind is None:
+    raise Error(
+      f"{name}: the run of {config['kind']}, expected one of"
+      f" {', '.join(kinds)}."
+    )
+  model = kind(**{key: config[key] for key in kind.ARCHITECTURE})
+  path = folder / run_folders.WEIGHTS
+  if model.arrays():
+    arrays = run_folders.read_arrays(path)
+    try:
+      model.assign(arrays)
+    except Error as error:
+      raise Error(f"{path}: {error}") from error
+  _check_digest(path, model.digest(), config[f"{kind.ROLE}_digest"])
+  return model
+
+
+def _check_digest(path: pathlib.Path, found: str, expected: str) -> None:
+  if found != expected:
+    raise Error(f"{path}: not the file that {run_folders.CONFIG} describes.")
+
+
+def encode(
+  compressor: Compressor,
+  stream: FeatureStream,
+  file: BinaryIO,
+  packing: str = "shared",
+  block_size: int = bitstream.DEFAULT_BLOCK_SIZE,
+  progress: Optional[Callable[[int], object]] = None,
+) -> int:
+  """Encodes features to a `.tsf` file, two blocks or more at a time.
+
+  Args:
+    compressor: from `load`.
+    stream: the features, in blocks of `block_size`.
+    file: open for binary writing; need not be seekable.
+    packing: "shared" or "separate".
+    block_size: features per block.
+    progress: called with the number of features of each block written.
+
+  Returns:
+    The number of bytes written.
+
+  Raises:
+    Error: if the features do not fit the codec or cannot be coded.
+  """
+  expected = compressor.transform.feature_dim
+  if stream.dim != expected:
+    raise Error(
+      f"the features have {stream.dim} dimensions, but {compressor.name} is"
+      f" for {expected}."
+    )
+  pack = getattr(compressor.coder, f"pack_{packing}")
+
+  def encode_block(block: np.ndarray) -> bytes:
+    return pack(compressor.transform.encode(block))
+
+  header = compressor.header(stream.count, packing, block_size)
+
+  def payloads():
+    encoded = _in_parallel(encode_block, stream.blocks)
+    for block, payload in enumerate(encoded):
+      yield payload  # Written when the generator goes on.
+      if progress:
+        progress(header.count(block))
+
+  return bitstream.write(file, header, payloads())
+
+
+def read_header(compressor: Compressor, file: BinaryIO) -> bitstream.Header:
+  """Reads a file's header and checks that this compressor wrote it.
+
+  Raises:
+    Error: if the file is damaged, or another codec's.
+  """
+  with _named(file):
+    header = bitstream.read_header(file)
+    expected = compressor.header(
+      header.num_features, header.packing, header.block_size
+    )
+    if header != expected:
+      same_codec = header._replace(table_digest=expected.table_digest)
+      other = "entropy tables" if same_codec == expected else "codec"
+      raise Error(f"written with another {other} than {compressor.name}.")
+    return header
+
+
+@contextlib.contextmanager
+def _named(file: BinaryIO) -> Iterator[None]:
+  """Puts the file's name before the message of an Error about its bytes."""
+  try:
+    yield
+  except Error as error:
+    raise Error(f"{getattr(file, 'name', 'data')}: {error}") from error
+
+
+def decode(
+  compressor: Compressor,
+  file: BinaryIO,
+  header: bitstream.Header,
+  start: int = 0,
+  count: Optional[int] = None,
+) -> Iterator[np.ndarray]:
+  """Decodes features.
+
+  Args:
+    compressor: the file's.
+    file: positioned behind the header. Of a seekable file only the blocks of
+      the range are read; a stream is read, and verified, to its end.
+    header: from `read_header`.
+    start: the first feature.
+    count: how many features; None is all from `start` on.
+
+  Yields:
+    float32 [k, feature_dim], block by block, each verified before.
+
+  Raises:
+    Error: if the range is not in the file, or the file is damaged.
+  """
+  finish = (compressor.enhancement or compressor.transform).decode
+  return _decode(compressor, file, header, start, count, finish)
+
+
+def decode_codes(
+  compressor: Compressor, file: BinaryIO, header: bitstream.Header
+) -> Iterator[np.ndarray]:
+  """Decodes the integer codes of a whole file, exactly as they were encoded.
+
+  Yields:
+    int32 [k, code_dim], block by block; otherwise as `decode`.
+  """
+  return _decode(compressor, file, header, 0, None, lambda codes: codes)
+
+
+def _decode(compressor, file, header, start, count, finish):
+  """The blocks of a range, cut to it; `finish` is applied to their codes."""
+  if count is None:
+    count = header.num_features - start
+  if start < 0 or count < 1 or start + count > header.num_features:
+    with _named(file):
+      raise Error(
+        f"holds features 0 to {header.num_features - 1}, but"
+        f" {count if count > 0 else 'some'} from {start} on were asked for."
+      )
+  unpack = getattr(compressor.coder, f"unpack_{header.packing}")
+
+  def decode_block(item):
+    block, payload = item
+    first = block * header.block_size
+    rows = slice(max(start - first, 0), max(start + count - first, 0))
+    if rows.start >= header.count(block) or rows.stop == 0:
+      return None
+    return finish(unpack(payload, header.count(block))[rows])
+
+  def blocks():
+    with _named(file):
+      if file.seekable():
+        payloads = bitstream.read_range(file, header, start, count)
+      else:
+        payloads = enumerate(bitstream.read_blocks(file, header))
+      for decoded in _in_parallel(decode_block, payloads):
+        if decoded is not None:
+          yield decoded
+
+  return blocks()
+
+
+def _in_parallel(
+  function: Callable[[_In], _Out], items: Iterable[_In]
+) -> Iterator[_Out]:
+  """Like `map`, on a few threads and a few items ahead, results in order.
+
+  Where `items` fails, the results of what it gave before come first.
+  """
+  items, failure = iter(items), None
+  pending = collections.deque()
+  with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
+    while True:
+      try:
+        pending.append(pool.submit(function, next(items)))
+      except StopIteration:
+        break
+      except Error as error:
+        failure = error
+        break
+      if len(pending) > _WORKERS:
+        yield pending.popleft().result()
+    while pending:
+      yield pending.popleft().result()
+  if failure:
+    raise failure

@@ -1,0 +1,122 @@
+"""The classical transform coder: PCA, one uniform step, the entropy coder.
+
+At high rate it is the best that linear transforms do for Gaussian features, and
+it has nothing to train but a covariance: what a learned codec must beat.
+"""
+
+import hashlib
+from typing import Dict, Optional
+
+import numpy as np
+
+from tsenh.base.errors import Error
+from tsenh.features.costs import Cost, Costs
+
+MIN_STEP = 1e-4
+
+
+class TransformCoder:
+  """Encodes and decodes like a `Codec`; its integers go to the entropy coder.
+
+  The components are stored with a run: computed again they may differ in their
+  last digits, or in their signs, with the machine and its number of threads.
+
+  Attributes:
+    step: the quantization step, the same for all components.
+    feature_dim: dimensions of a feature.
+    code_dim: the same; components of little variance cost next to nothing.
+    mean: float64 [dim], of the training set.
+    components: float64 [dim, dim], a principal component a column.
+  """
+
+  KIND, ROLE = "pca", "codec"
+  ARCHITECTURE = ("step", "feature_dim")
+
+  def __init__(
+    self,
+    step: float,
+    feature_dim: int,
+    mean: Optional[np.ndarray] = None,
+    components: Optional[np.ndarray] = None,
+  ):
+    """Takes the components, or leaves them to `assign`.
+
+    Args:
+      step: `MIN_STEP` or more, in units of the features.
+      feature_dim: dimensions of a feature.
+      mean: float64 [dim].
+      components: float64 [dim, dim].
+    """
+    self.step = step
+    self.feature_dim = self.code_dim = feature_dim
+    self.mean = np.zeros(feature_dim) if mean is None else mean
+    self.components = np.eye(feature_dim) if components is None else components
+
+  def latent(self, features: np.ndarray) -> np.ndarray:
+    """Components in units of the step, float64 [n, dim]."""
+    centred = features.astype(np.float64) - self.mean
+    return centred @ self.components / self.step
+
+  def quantize(self, latent: np.ndarray) -> np.ndarray:
+    """The nearest integers, int32 [n, dim]."""
+    return np.rint(latent).astype(np.int32)
+
+  def encode(self, features: np.ndarray) -> np.ndarray:
+    """Integer codes, int32 [n, dim], of float32 [n, dim]."""
+    return self.quantize(self.latent(features))
+
+  def decode(self, codes: np.ndarray) -> np.ndarray:
+    """Features float32 [n, dim] of integer codes [n, dim]."""
+    decoded = (codes * self.step) @ self.components.T + self.mean
+    return decoded.astype(np.float32)
+
+  def architecture(self) -> Dict[str, object]:
+    """What determines its function beside the arrays."""
+    return {name: getattr(self, name) for name in self.ARCHITECTURE}
+
+  def arrays(self) -> Dict[str, np.ndarray]:
+    """Mean and components, by name."""
+    return {"mean": self.mean, "components": self.components}
+
+  def assign(self, arrays: Dict[str, np.ndarray]) -> None:
+    """Takes what `arrays` once gave.
+
+    Raises:
+      Error: if these are not mean and components.
+    """
+    expected = {k: (v.shape, v.dtype) for k, v in self.arrays().items()}
+    if {k: (v.shape, v.dtype) for k, v in arrays.items()} != expected:
+      raise Error("not the mean and components of this dimension.")
+    self.mean, self.components = arrays["mean"], arrays["components"]
+
+  def digest(self) -> str:
+    """SHA-256 of step, mean and components, in hexadecimal (FORMAT.md)."""
+    sha = hashlib.sha256(f"pca:{self.step!r}".encode())
+    for array in (self.mean, self.components):
+      sha.update(np.ascontiguousarray(array, "<f8"))
+    return sha.hexdigest()
+
+  def costs(self) -> Costs:
+    """Mean, components and step on both sides."""
+    size = self.feature_dim**2
+    cost = Cost(size + self.feature_dim + 1, size)
+    return {"sender": cost, "receiver": cost}
+
+
+def fit(step: float, features: np.ndarray) -> TransformCoder:
+  """Finds the principal components of features.
+
+  Args:
+    step: see `TransformCoder`.
+    features: float32 [n, dim], two or more.
+
+  Raises:
+    Error: if there is one feature, of which nothing varies.
+  """
+  if len(features) < 2:
+    raise Error("PCA needs two training features or more.")
+  features = features.astype(np.float64)
+  _, components = np.linalg.eigh(np.cov(features, rowvar=False))
+  return TransformCoder(
+    step, features.shape[1], features.mean(axis=0), components
+  )

@@ -1,0 +1,1 @@
+"""The compiled loop, and run folders from the first epoch to the last."""

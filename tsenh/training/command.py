@@ -1,0 +1,90 @@
+"""What the training commands share: their training set and their run folder.
+
+TensorFlow is imported where it is needed and no sooner, so that --help and a
+wrong flag are answered at once.
+"""
+
+import pathlib
+import sys
+from typing import Any, Dict, Optional, Tuple
+
+from absl import flags
+
+from tsenh.base import provenance
+from tsenh.data import manifests, streams
+from tsenh.data.feature_sets import FeatureSet
+from tsenh.training import run_folders, runs
+from tsenh.training.run_folders import Stored
+
+FEATURES = flags.DEFINE_string(
+  "features",
+  manifests.default().training,
+  "Training set: a .npz or .npy file, or a shipped name.",
+)
+OUTPUT = flags.DEFINE_string(
+  "output", None, "Run folder. (default: in runs/, named after the run)"
+)
+OVERWRITE = flags.DEFINE_bool(
+  "overwrite", False, "Replace the run that is in the folder."
+)
+
+
+def describe(model: Stored, training_set: FeatureSet) -> Dict[str, Any]:
+  """What a model is, and what it is trained on, as config.json has it."""
+  return {
+    "kind": model.KIND,
+    **model.architecture(),
+    "features": FEATURES.value,
+    "training_set_digest": training_set.digest(),
+    "num_training_features": len(training_set.features),
+    "versions": provenance.versions(),
+  }
+
+
+def begin(
+  name: str, recipe: Dict[str, Any], resume: bool = False
+) -> Tuple[pathlib.Path, Optional[Dict[str, Any]]]:
+  """Opens the run folder that --output names, or runs/NAME.
+
+  Args:
+    name: of the run.
+    recipe: see `runs.begin`.
+    resume: whether to continue the run that is there.
+
+  Returns:
+    The folder, and the configuration to train with; None, and a word to the
+    user, if the run is finished.
+
+  Raises:
+    Error: if there is a run that must not be replaced or continued.
+  """
+  folder = pathlib.Path(OUTPUT.value or f"runs/{name}")
+  config = runs.begin(folder, recipe, resume, OVERWRITE.value)
+  if config is None:
+    print(f"{folder}: the run is finished.", file=sys.stderr)
+  return folder, config
+
+
+def fit(name: str, codec: Stored, training_set: FeatureSet) -> None:
+  """Makes the run of a codec that is fitted in one step, tables and all.
+
+  Args:
+    name: of the run.
+    codec: encodes features to integers.
+    training_set: what --features names.
+
+  Raises:
+    Error: as `begin` does.
+  """
+  from tsenh.coding import entropy
+
+  codes = streams.in_chunks(codec.encode, training_set.features)
+  coder = entropy.fit_coder(codes)
+  folder, config = begin(name, describe(codec, training_set))
+  run_folders.finish(
+    folder, {**config, "code": provenance.code()}, codec, coder
+  )
+  print(
+    f"{folder}: about {coder.bits(codes).mean():.1f} bits per training feature",
+    file=sys.stderr,
+  )

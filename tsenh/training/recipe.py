@@ -1,0 +1,134 @@
+"""The flags of a training recipe, and training with what they say."""
+
+import math
+import pathlib
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
+
+import numpy as np
+from absl import flags
+
+from tsenh.base.command_line import THREAD_MODE
+from tsenh.data.feature_sets import FeatureSet
+from tsenh.training import command
+
+EPOCHS = flags.DEFINE_integer("epochs", 40, "Epochs.", lower_bound=1)
+BATCH_SIZE = flags.DEFINE_integer(
+  "batch_size", 32, "Features per update.", lower_bound=1
+)
+LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-4, "Adam's.")
+ADAM_EPSILON = flags.DEFINE_float(
+  "adam_epsilon", 1e-7, "Adam's epsilon; 1e-7 in Keras, 1e-8 in TensorFlow 1."
+)
+SEED = flags.DEFINE_integer(
+  "seed",
+  0,
+  "Of the weights, the noise and the order of the features.",
+  lower_bound=0,
+  upper_bound=2**31 - 1,
+)
+HIDDEN_DIM = flags.DEFINE_integer(
+  "hidden_dim", 128, "Width of each hidden layer.", lower_bound=1
+)
+GDN = flags.DEFINE_enum(
+  "gdn",
+  "classic",
+  ["classic", "tfc"],
+  "classic: x / sqrt(beta + gamma x^2), the paper's; tfc: x / (beta + gamma"
+  " |x|), today's default of tensorflow-compression.",
+)
+RESUME = flags.DEFINE_bool(
+  "resume",
+  False,
+  "Continue the run in the folder, if there is one, where it stopped; with more"
+  " --epochs a finished one too.",
+)
+# So that --help shows the others with these.
+flags.adopt_module_key_flags(command)
+
+for _flag in (LEARNING_RATE, ADAM_EPSILON):
+  flags.register_validator(
+    _flag.name,
+    lambda value: 0 < value < math.inf,
+    "expected a finite number above 0",
+  )
+
+
+def begin(
+  name: str, model, training_set: FeatureSet, **choices
+) -> Tuple[pathlib.Path, Optional[Dict[str, Any]]]:
+  """Opens the run folder of a model that is trained by these flags.
+
+  Args:
+    name: of the run.
+    model: as it is built, before training.
+    training_set: what --features names.
+    **choices: what else determines the trained bits, JSON.
+
+  Returns:
+    See `command.begin`.
+  """
+  recipe = {
+    **choices,
+    **_recipe()._asdict(),
+    **command.describe(model, training_set),
+    "thread_mode": THREAD_MODE,
+  }
+  return command.begin(name, recipe, RESUME.value)
+
+
+def train(
+  model,
+  loss_fn: Callable,
+  metric_names: Sequence[str],
+  examples: Dict[str, np.ndarray],
+  folder: pathlib.Path,
+  config: Dict[str, Any],
+  description: str,
+  noise_dim: int = 0,
+  validate: Optional[Callable[[], Dict[str, Any]]] = None,
+  validate_every: int = 1,
+) -> Dict[str, Any]:
+  """Trains a model by these flags, from where its run folder stands.
+
+  Args:
+    model: has `named_variables`.
+    loss_fn: see `Trainer`, as are `metric_names`, `examples` and `noise_dim`.
+    metric_names: of what `loss_fn` returns.
+    examples: arrays by name.
+    folder: the run's.
+    config: from `begin`.
+    description: see `runs.train`, as are `validate` and `validate_every`.
+    noise_dim: of the noise.
+    validate: gives metrics of the model as it is.
+    validate_every: epochs between two calls of it.
+
+  Returns:
+    The configuration brought up to date.
+  """
+  from tsenh.training import runs
+  from tsenh.training.trainer import Trainer
+
+  trainer = Trainer(
+    model.named_variables(),
+    loss_fn,
+    metric_names,
+    examples,
+    _recipe(),
+    noise_dim,
+  )
+  return runs.train(
+    trainer, folder, config, description, validate, validate_every
+  )
+
+
+def _recipe():
+  """These flags as a `Recipe`."""
+  from tsenh.training.trainer import Recipe
+
+  return Recipe(
+    epochs=EPOCHS.value,
+    batch_size=BATCH_SIZE.value,
+    learning_rate=LEARNING_RATE.value,
+    adam_epsilon=ADAM_EPSILON.value,
+    seed=SEED.value,
+  )

@@ -1,0 +1,242 @@
+"""One training run = one folder, of a codec or of an enhancer.
+
+| file                 | what                                                  |
+|----------------------|-------------------------------------------------------|
+| `config.json`        | kind, recipe, versions, progress; `status` finished   |
+| `weights.npz`        | the model's arrays by name                            |
+| `tables.npz`         | a codec's: the entropy coder's integer tables         |
+| `training_state.npz` | weights and Adam's moments, for `--resume`            |
+| `validation.json`    | with `--validation`: metrics while training           |
+| `high/`              | of an enhancer (pro-e): the high-rate codec, copied   |
+| `tensorboard/`       | scalars                                               |
+
+An enhancer's run has no tables of its own: it decodes what another codec wrote.
+
+Every file is replaced whole, and `config.json` says `finished` last, so a run
+that was killed at any moment is never mistaken for a finished one.
+"""
+
+import json
+import pathlib
+import shutil
+import typing
+import zipfile
+import zlib
+from typing import Any, Dict, List, Optional, Protocol, Tuple
+
+import numpy as np
+
+from tsenh.base import files
+from tsenh.base.errors import Error
+
+if typing.TYPE_CHECKING:  # It imports TensorFlow.
+  from tsenh.coding.entropy import EntropyCoder
+
+FINISHED, TRAINING = "finished", "training"
+TENSORBOARD = "tensorboard"
+HIGH = "high"
+CONFIG = "config.json"
+WEIGHTS = "weights.npz"
+TABLES = "tables.npz"
+_STATE = "training_state.npz"
+_VALIDATION = "validation.json"
+_PACKAGE = pathlib.Path(__file__).parent.parent
+# Installed inside the package; in a source checkout beside it.
+_SHIPPED = (_PACKAGE / "trained", _PACKAGE.parent / "checkpoints")
+
+
+class Stored(Protocol):
+  """A model that a run folder holds.
+
+  Attributes:
+    KIND: the method that it is: pro, sq, pca; pro-e, sq-e.
+    ROLE: "codec" or "enhancer".
+  """
+
+  KIND: str
+  ROLE: str
+
+  def architecture(self) -> Dict[str, object]:
+    """Arguments that build it again, as config.json has them."""
+
+  def arrays(self) -> Dict[str, np.ndarray]:
+    """What weights.npz holds; empty if it has no arrays."""
+
+  def digest(self) -> str:
+    """SHA-256 of its function, in hexadecimal."""
+
+
+def shipped() -> Dict[str, pathlib.Path]:
+  """The folders of the codecs that come with the package, by name."""
+  return {
+    config.parent.name: config.parent
+    for folder in _SHIPPED
+    for config in sorted(folder.glob(f"*/{CONFIG}"))
+  }
+
+
+def codec_help() -> str:
+  """What a codec may be called, for --help."""
+  return (
+    f"a shipped codec ({', '.join(shipped())}) or a run folder (./NAME where a"
+    " shipped codec has its name)"
+  )
+
+
+def find(name: str) -> pathlib.Path:
+  """The folder of a run or of a shipped codec.
+
+  Raises:
+    Error: if there is none.
+  """
+  known = shipped()
+  if name in known:
+    return known[name]
+  if not (pathlib.Path(name) / CONFIG).is_file():
+    raise Error(
+      f"{name}: neither a run folder (no {CONFIG} in it) nor a shipped codec"
+      f" ({', '.join(known) or 'none'})."
+    )
+  return pathlib.Path(name)
+
+
+def read_config(folder: pathlib.Path) -> Optional[Dict[str, Any]]:
+  """The configuration of a run, or None where no run was started.
+
+  Raises:
+    Error: if the file is no JSON, or of no run.
+  """
+  path = pathlib.Path(folder) / CONFIG
+  if not path.exists():
+    return None
+  try:
+    config = json.loads(path.read_text())
+    if isinstance(config, dict) and "status" in config:
+      return {"kind": _kind_before_0_2(config), **config}
+    reason = "it has no status"
+  except ValueError as error:
+    reason = error
+  raise Error(f"{path}: not the configuration of a run ({reason}).")
+
+
+def _kind_before_0_2(config: Dict[str, Any]) -> Optional[str]:
+  """What a run of version 0.1.0 is, which does not say so."""
+  for key, kind in (
+    ("lambda", "pro"),
+    ("high_digest", "pro-e"),
+    ("qp", "sq-e"),
+  ):
+    if key in config:
+      return kind
+  return None
+
+
+def write_config(folder: pathlib.Path, config: Dict[str, Any]) -> None:
+  """Replaces the configuration of a run."""
+  files.write_json(str(folder / CONFIG), config)
+
+
+def start(folder: pathlib.Path, config: Dict[str, Any]) -> None:
+  """Begins a run: what an earlier one left in the folder no longer counts."""
+  folder.mkdir(parents=True, exist_ok=True)
+  for name in (_STATE, _VALIDATION):
+    (folder / name).unlink(missing_ok=True)
+  shutil.rmtree(folder / TENSORBOARD, ignore_errors=True)
+  write_config(folder, {**config, "status": TRAINING})
+
+
+def remove_leftovers(folder: pathlib.Path) -> None:
+  """Removes what a run that was killed while writing left half-written."""
+  for name in (CONFIG, WEIGHTS, TABLES, _STATE, _VALIDATION):
+    for path in folder.glob(f".{name}.*.tmp"):
+      path.unlink()
+
+
+def write_state(folder: pathlib.Path, state: Dict[str, np.ndarray]) -> None:
+  """Replaces what `--resume` continues from."""
+  files.write_arrays(str(folder / _STATE), state)
+
+
+def read_state(folder: pathlib.Path) -> Optional[Dict[str, np.ndarray]]:
+  """What `write_state` last wrote, or None."""
+  return read_arrays(folder / _STATE) if (folder / _STATE).exists() else None
+
+
+def write_validation(folder: pathlib.Path, records: List[Dict]) -> None:
+  """Replaces the metrics of a run on its validation set."""
+  files.write_json(str(folder / _VALIDATION), records)
+
+
+def read_validation(folder: pathlib.Path) -> List[Dict[str, Any]]:
+  """What `write_validation` last wrote; nothing where it never did."""
+  path = pathlib.Path(folder) / _VALIDATION
+  return json.loads(path.read_text()) if path.exists() else []
+
+
+def finish(
+  folder: pathlib.Path,
+  config: Dict[str, Any],
+  model: Stored,
+  coder: Optional["EntropyCoder"] = None,
+) -> None:
+  """Completes a run: its arrays first, the word `finished` last.
+
+  Args:
+    folder: the run's.
+    config: its configuration so far.
+    model: what was trained.
+    coder: of a codec, with tables fitted to its codes.
+  """
+  arrays = model.arrays()
+  if arrays:
+    files.write_arrays(str(folder / WEIGHTS), arrays)
+  digests = {f"{model.ROLE}_digest": model.digest()}
+  if coder is not None:
+    files.write_arrays(str(folder / TABLES), coder.tables)
+    digests["table_digest"] = coder.digest()
+  write_config(folder, {**config, **digests, "status": FINISHED})
+
+
+def copy_codec(name: str, folder: pathlib.Path) -> None:
+  """Copies what decoding with a codec takes into another run's folder."""
+  folder.mkdir(exist_ok=True)
+  for file_name in (WEIGHTS, TABLES, CONFIG):
+    with files.replacing(str(folder / file_name)) as file:
+      file.write((find(name) / file_name).read_bytes())
+
+
+def finished(name: str) -> Tuple[pathlib.Path, Dict[str, Any]]:
+  """Folder and configuration of a finished run.
+
+  Args:
+    name: its folder, or the name of a shipped codec.
+
+  Raises:
+    Error: if there is none, or it is unfinished.
+  """
+  folder = find(name)
+  config = read_config(folder)
+  if config["status"] != FINISHED:
+    done, epochs = config.get("epochs_done", 0), config.get("epochs")
+    progress = f" ({done} of {epochs} epochs); --resume continues it"
+    raise Error(f"{name}: the run is unfinished{progress if epochs else ''}.")
+  return folder, config
+
+
+def read_arrays(path: pathlib.Path) -> Dict[str, np.ndarray]:
+  """The arrays of a `.npz` file of a run, by name.
+
+  Raises:
+    Error: if it is missing or damaged.
+  """
+  try:
+    with np.load(path, allow_pickle=False) as archive:
+      return dict(archive)
+  except (
+    OSError,
+    ValueError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+  ) as error:
+    raise Error(f"{path}: missing or damaged ({error}).") from error
