@@ -1,6 +1,6 @@
 """Times the encode and decode commands on a large file of real features.
 
-  python -m experiments.benchmark_coding --output=benchmark_coding.json
+  python -m experiments.benchmarks.coding --output=coding.json
 
 The shipped training set, repeated to --num_features, is encoded from a .npy
 file and decoded to one, each by its command in a process of its own: seconds
@@ -17,7 +17,8 @@ import time
 import numpy as np
 from absl import flags
 
-from tsenh import cli, features, files, provenance, results
+from tsenh.base import command_line, files, results
+from tsenh.data import feature_sets, manifests
 
 _OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
 _CODEC = flags.DEFINE_string("codec", "pro-1e-6", "The codec.")
@@ -36,7 +37,9 @@ def _write_features(path: pathlib.Path, count: int) -> None:
   Not through a memory map: its pages would count as this process's memory, and
   the kernel starts a child's peak where its parent is.
   """
-  faces = np.ascontiguousarray(features.load("faces").features, "<f4")
+  faces = np.ascontiguousarray(
+    feature_sets.load(manifests.default().training).features, "<f4"
+  )
   with open(path, "wb") as file:
     shape = (count, faces.shape[1])
     np.lib.format.write_array_header_1_0(
@@ -53,7 +56,7 @@ def _run(module: str, *arguments: str) -> dict:
   _, status, usage = os.wait4(process.pid, 0)
   seconds = time.perf_counter() - start
   if status != 0:
-    cli.fail(f"{module} ended with status {status}.")
+    command_line.fail(f"{module} ended with status {status}.")
   kibibytes = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
   return {
     "features_per_second": round(_NUM_FEATURES.value / seconds),
@@ -86,18 +89,17 @@ def main():
           f"--output={folder / 'decoded.npy'}",
         ),
       }
-  result = {
-    "format": results.FORMAT,
+  measured = {
     "benchmark": "encode and decode commands, whole processes",
     "codec": _CODEC.value,
     "num_features": _NUM_FEATURES.value,
     **runs,
     "cores": os.cpu_count(),
-    "date": provenance.now(),
-    "versions": provenance.versions(),
-    **provenance.source(),
   }
-  files.write_json(_OUTPUT.value, result)
+  name = manifests.default().training
+  data = {name: manifests.sets()[name].digest}
+  commands = ("tsenh.encode", "tsenh.decode")
+  results.write(_OUTPUT.value, measured, data, *commands)
   for packing, run in runs.items():
     for command in ("encode", "decode"):
       print(
@@ -107,4 +109,4 @@ def main():
 
 
 if __name__ == "__main__":
-  cli.run(main)
+  command_line.run(main)

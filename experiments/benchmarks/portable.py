@@ -1,6 +1,6 @@
 """Measures how far two implementations of the shipped codecs are apart.
 
-  python -m experiments.measure_portable --output=portable.json
+  python -m experiments.benchmarks.portable --output=portable.json
 
 LFW is encoded and decoded in TensorFlow (single precision) and in NumPy (double
 precision, tsenh.portable): the largest difference of a decoded feature, how
@@ -12,31 +12,24 @@ import numpy as np
 import tqdm
 from absl import flags
 
-from tsenh import (
-  checkpoints,
-  cli,
-  compression,
-  features,
-  files,
-  portable,
-  provenance,
-  results,
-)
+from tsenh import portable
+from tsenh.base import command_line, files, results
+from tsenh.data import feature_sets, manifests
+from tsenh.features import compressor
+from tsenh.training import run_folders
 
 _OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
 flags.mark_flag_as_required("output")
 
 
-TEST_SETS = {"faces": "lfw", "dlib-faces": "dlib-lfw"}
-
-
 def measure(name: str):
-  folder = checkpoints.find(name)
-  test_set = TEST_SETS[checkpoints.read_config(folder)["features"]]
-  faces = features.load(test_set).features
-  main, port = compression.load(name), portable.load(folder)
+  folder = run_folders.find(name)
+  training_set = run_folders.read_config(folder)["features"]
+  test_set = manifests.network_of(training_set).tests[0]
+  faces = feature_sets.load(test_set).features
+  main, port = compressor.load(name), portable.load(folder)
   codes = main.transform.encode(faces)
-  values = main.transform.latent(faces).numpy()
+  values = main.transform.latent(faces)
   from_half = np.abs(np.abs(values - np.trunc(values)) - 0.5)
   other = portable.encode(port, faces) != codes
   decoded = main.transform.decode(codes).astype(np.float64)
@@ -56,16 +49,19 @@ def measure(name: str):
 
 def main():
   files.check_output(_OUTPUT.value)
-  result = {
-    "format": results.FORMAT,
-    "benchmark": "NumPy against TensorFlow on lfw",
-    "codecs": [measure(name) for name in tqdm.tqdm(checkpoints.shipped())],
-    "date": provenance.now(),
-    "versions": provenance.versions(),
-    **provenance.source(),
+  learned = [
+    name
+    for name, folder in run_folders.shipped().items()
+    if run_folders.read_config(folder)["kind"] == "pro"
+  ]
+  measured = {
+    "benchmark": "NumPy against TensorFlow on the test sets",
+    "codecs": [measure(name) for name in tqdm.tqdm(learned)],
   }
-  files.write_json(_OUTPUT.value, result)
+  names = {codec["features"] for codec in measured["codecs"]}
+  data = {name: manifests.sets()[name].digest for name in sorted(names)}
+  results.write(_OUTPUT.value, measured, data)
 
 
 if __name__ == "__main__":
-  cli.run(main)
+  command_line.run(main)

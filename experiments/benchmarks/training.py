@@ -1,6 +1,6 @@
 """Times a training step against the same model under plain Keras `fit`.
 
-  python -m experiments.benchmark_training --output=benchmark_training.json
+  python -m experiments.benchmarks.training --output=training.json
 
 The two alternate in one process on the shipped training set (batch 32,
 128-128-128), so that a drift of the machine's speed meets both; the ratio of
@@ -15,8 +15,10 @@ import tensorflow as tf
 import tqdm
 from absl import flags
 
-from tsenh import cli, features, files, provenance, results, training
-from tsenh.codec import Codec, rate_distortion_loss
+from tsenh.base import command_line, files, results
+from tsenh.data import feature_sets, manifests
+from tsenh.features.pro import Codec, rate_distortion_loss
+from tsenh.training.trainer import Recipe, Trainer
 
 _OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
 _ROUNDS = flags.DEFINE_integer("rounds", 9, "Rounds.", lower_bound=1)
@@ -45,15 +47,20 @@ def main():
   files.check_output(_OUTPUT.value)
   codec = Codec()
 
-  def loss_fn(f_raw, noise):
+  def loss_fn(batch, noise):
+    f_raw = batch["features"]
     f_rec, c = codec(f_raw, noise)
     return rate_distortion_loss(f_raw, f_rec, c, LAMBDA)
 
-  subset = features.load("faces").features[: 1024 * BATCH_SIZE]
-  variables = codec.named_variables()
-  trainer = training.Trainer(
-    *(variables, loss_fn, ("loss", "distortion", "rate"), subset),
-    *(codec.code_dim, BATCH_SIZE, 1e-4, 0),
+  name = manifests.default().training
+  subset = feature_sets.load(name).features[: 1024 * BATCH_SIZE]
+  trainer = Trainer(
+    codec.named_variables(),
+    loss_fn,
+    ("loss", "distortion", "rate"),
+    {"features": subset},
+    Recipe(batch_size=BATCH_SIZE),
+    noise_dim=codec.code_dim,
   )
   keras_model = KerasCodec()
   keras_model.compile(optimizer=tf.keras.optimizers.Adam(1e-4))
@@ -66,35 +73,33 @@ def main():
 
   seconds = {"keras_fit": [], "tsenh": []}
   for round_number in tqdm.trange(_ROUNDS.value + 1, unit="round"):
-    for name, run in (("keras_fit", fit), ("tsenh", epoch)):
+    for way, run in (("keras_fit", fit), ("tsenh", epoch)):
       start = time.perf_counter()
       run()
       if round_number > 0:  # The first compiles.
-        seconds[name].append(time.perf_counter() - start)
+        seconds[way].append(time.perf_counter() - start)
   steps = len(subset) // BATCH_SIZE
   ratios = np.divide(seconds["keras_fit"], seconds["tsenh"])
-  result = {
-    "format": results.FORMAT,
+  ms_per_step = {
+    way: [round(1e3 * s / steps, 4) for s in values]
+    for way, values in seconds.items()
+  }
+  measured = {
     "benchmark": "training step, batch 32, 128-128-128",
-    "ms_per_step": {
-      name: [round(1e3 * s / steps, 4) for s in values]
-      for name, values in seconds.items()
-    },
+    "ms_per_step": ms_per_step,
     "ratio_per_round": ratios.round(3).tolist(),
     "ratio_median": float(np.median(ratios)),
     "cores": os.cpu_count(),
-    "thread_mode": training.THREAD_MODE,
-    "date": provenance.now(),
-    "versions": provenance.versions(),
-    **provenance.source(),
+    "thread_mode": command_line.THREAD_MODE,
   }
-  files.write_json(_OUTPUT.value, result)
+  data = {name: manifests.sets()[name].digest}
+  results.write(_OUTPUT.value, measured, data)
   print(
     f"keras fit over tsenh: {np.median(ratios):.2f} (rounds"
     f" {ratios.min():.2f} to {ratios.max():.2f}); tsenh"
-    f" {np.median(result['ms_per_step']['tsenh']):.2f} ms a step"
+    f" {np.median(ms_per_step['tsenh']):.2f} ms a step"
   )
 
 
 if __name__ == "__main__":
-  cli.run(main)
+  command_line.run(main)

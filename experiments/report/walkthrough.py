@@ -1,6 +1,6 @@
 """Draws the figures of docs/walkthrough.md: one face, its code, its bytes.
 
-python -m experiments.walkthrough --output=docs/figures
+python -m experiments.report.walkthrough --output=docs/figures
 """
 
 import pathlib
@@ -13,7 +13,8 @@ import numpy as np
 from absl import flags
 from matplotlib import pyplot as plt
 
-from tsenh import cli, compression, features
+import tsenh
+from tsenh.base import command_line
 
 _OUTPUT = flags.DEFINE_string("output", None, "The folder to write to.")
 flags.mark_flag_as_required("output")
@@ -94,9 +95,9 @@ def draw_interval(probabilities, symbols, names):
 def main():
   folder = pathlib.Path(_OUTPUT.value)
   folder.mkdir(parents=True, exist_ok=True)
-  lfw = features.load("lfw")
+  lfw = tsenh.load_features("lfw")
   f_raw = lfw.features[lfw.pairs[0, 0]]
-  codec = compression.load(CODEC)
+  codec = tsenh.load(CODEC)
   code = codec.transform.encode(f_raw[None])[0]
   decoded = codec.transform.decode(code[None])[0]
   coder = codec.coder
@@ -119,4 +120,4 @@ def main():
 
 
 if __name__ == "__main__":
-  cli.run(main)
+  command_line.run(main)

@@ -1,7 +1,7 @@
 r"""Measures whether storing features as float16 changes any result.
 
-  python -m experiments.measure_float16 --faces=faces.npz --lfw=lfw.npz \
-      --output=experiments/results/float16.json
+  python -m experiments.studies.float16 --faces=faces.npz --lfw=lfw.npz \
+      --output=experiments/results/studies/float16.json
 
 --faces and --lfw are the float32 originals of the shipped sets. LFW is verified
 uncompressed from both, and one codec per seed is trained on each precision and
@@ -16,7 +16,8 @@ import tempfile
 import numpy as np
 from absl import flags
 
-from tsenh import cli, files, provenance, results
+from tsenh.base import command_line, files, results
+from tsenh.data import manifests
 
 _FACES = flags.DEFINE_string("faces", None, "The training set, float32 .npz.")
 _LFW = flags.DEFINE_string("lfw", None, "The test set, float32 .npz.")
@@ -25,8 +26,14 @@ _SEEDS = flags.DEFINE_integer("seeds", 3, "Seeds.", lower_bound=1)
 _LAMBDA = flags.DEFINE_float("lambda", 1e-5, "Of the codecs.")
 flags.mark_flags_as_required(["faces", "lfw", "output"])
 _KEPT = (
-  *("correct_pairs", "correct_pairs_per_fold", "auc", "eer"),
-  *("tar_at_far_1e-2", "tar_at_far_1e-3", "mse", "bits_per_feature"),
+  "correct_pairs",
+  "correct_pairs_per_fold",
+  "auc",
+  "eer",
+  "tar_at_far_1e-2",
+  "tar_at_far_1e-3",
+  "mse",
+  "bits_per_feature",
 )
 
 
@@ -36,7 +43,9 @@ def _run(module: str, *arguments: str) -> None:
 
 def main():
   files.check_output(_OUTPUT.value)
-  sets = {"float32": (_FACES.value, _LFW.value), "float16": ("faces", "lfw")}
+  network = manifests.default()
+  shipped = (network.training, network.tests[0])
+  sets = {"float32": (_FACES.value, _LFW.value), "float16": shipped}
   evaluations = {name: [] for name in sets}
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
@@ -78,22 +87,21 @@ def main():
       "standard_deviation_over_seeds": table.std(axis=1, ddof=1).tolist(),
     }
 
-  result = {
-    "format": results.FORMAT,
+  difference = {
+    key: spread(key) for key in ("correct_pairs", "bits_per_feature", "mse")
+  }
+  measured = {
     "benchmark": "float16 against float32 features",
     "lambda": _LAMBDA.value,
     "uncompressed": uncompressed,
     "trained": evaluations,
-    "difference": {
-      key: spread(key) for key in ("correct_pairs", "bits_per_feature", "mse")
-    },
-    "date": provenance.now(),
-    "versions": provenance.versions(),
-    **provenance.source(),
+    "difference": difference,
   }
-  files.write_json(_OUTPUT.value, result)
-  print(result["difference"])
+  data = {name: manifests.sets()[name].digest for name in shipped}
+  commands = ("tsenh.train_codec", "tsenh.evaluate")
+  results.write(_OUTPUT.value, measured, data, *commands)
+  print(difference)
 
 
 if __name__ == "__main__":
-  cli.run(main)
+  command_line.run(main)

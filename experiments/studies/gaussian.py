@@ -1,6 +1,6 @@
 """Features as a Gaussian vector: histograms, covariance, rate and distortion.
 
-Pure functions; experiments.describe_features writes what they find.
+Pure functions; experiments.studies.describe_features writes what they find.
 """
 
 from typing import Any, Dict, Tuple

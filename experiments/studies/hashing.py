@@ -1,29 +1,23 @@
 """Do hashing methods learn faces, or the people they were shown?
 
-  python -m experiments.hashing --output=hashing.json
+  python -m experiments.studies.hashing --output=hashing.json
 
-Fits the hashing methods to faces-train and measures verification (AUC, Hamming
-distance) twice: on pairs of the people whom supervised hashing learned from,
-and on the pairs of faces-validation, whom it never saw. Methods that have no
-labels show how much harder the second set is. Five minutes.
+Fits the hashing methods to people of the training set and measures verification
+(AUC, Hamming distance) twice: on pairs of the people whom supervised hashing
+learned from, and on the pairs of the validation set, whom it never saw. Methods
+that have no labels show how much harder the second set is. Five minutes.
 """
-
-import sys
 
 import numpy as np
 import tqdm
 from absl import flags
 
-from tsenh import (
-  baselines,
-  cli,
-  features,
-  files,
-  provenance,
-  results,
-  verification,
-)
-from tsenh.baselines import ksh
+from tsenh import baselines
+from tsenh.base import command_line, files, results
+from tsenh.baselines import dbh
+from tsenh.data import feature_sets, manifests
+from tsenh.data.feature_sets import FeatureSet
+from tsenh.recognition import verification
 
 _OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
 flags.mark_flag_as_required("output")
@@ -32,8 +26,8 @@ BITS = 128
 NUM_PAIRS = 3000  # Of either kind.
 
 
-def seen_pairs(training_set: features.FeatureSet):
-  """Pairs of the people with the most faces, whom KSH learns from.
+def seen_pairs(training_set: FeatureSet):
+  """Pairs of the people with the most faces, whom DBH learns from.
 
   Args:
     training_set: with identities, and mirror images in its second half.
@@ -42,7 +36,7 @@ def seen_pairs(training_set: features.FeatureSet):
     int64 [2 * NUM_PAIRS, 2], rows of the training set, no mirror images; and
     bool [2 * NUM_PAIRS], whether they are one person.
   """
-  rows = ksh.labelled(training_set.identities)
+  rows = dbh.labelled(training_set.identities)
   rows = rows[~np.char.endswith(training_set.names[rows], "#flipped")]
   rng = np.random.default_rng(0)
   person = training_set.identities[rows]
@@ -56,14 +50,15 @@ def seen_pairs(training_set: features.FeatureSet):
 
 def main():
   files.check_output(_OUTPUT.value)
-  training_set = features.load("faces-train")
-  held_out = features.load("faces-validation")
+  network = manifests.default()
+  training_set = feature_sets.load(network.held_in)
+  held_out = feature_sets.load(network.validation)
   seen = seen_pairs(training_set)
   unseen = held_out.pairs, held_out.is_same
   points = []
   for kind in tqdm.tqdm(baselines.HASHES, unit="fit"):
-    hashing = baselines.load(f"{kind}:{BITS}:faces-train")
-    point = {"method": f"{kind}:{BITS}"}
+    hashing = baselines.load(f"{kind}-{BITS}", training_set)
+    point = {"method": f"{kind}-{BITS}"}
     for name, vectors, (pairs, is_same) in (
       ("seen", training_set.features, seen),
       ("unseen", held_out.features, unseen),
@@ -71,21 +66,18 @@ def main():
       distances = baselines.hamming_distances(hashing.encode(vectors), pairs)
       point[f"auc_{name}"] = verification.area_under_curve(distances, is_same)
     points.append(point)
-  files.write_json(
-    _OUTPUT.value,
-    {
-      "format": results.FORMAT,
-      "study": "hashing, seen and unseen people",
-      "num_seen_pairs": len(seen[0]),
-      "num_unseen_pairs": len(held_out.pairs),
-      "points": points,
-      "command": ["python", "-m", "experiments.hashing", *sys.argv[1:]],
-      "date": provenance.now(),
-      "versions": provenance.versions(),
-      **provenance.source(),
-    },
-  )
+  measured = {
+    "study": "hashing, seen and unseen people",
+    "num_seen_pairs": len(seen[0]),
+    "num_unseen_pairs": len(held_out.pairs),
+    "points": points,
+  }
+  data = {
+    network.held_in: training_set.digest(),
+    network.validation: held_out.digest(),
+  }
+  results.write(_OUTPUT.value, measured, data)
 
 
 if __name__ == "__main__":
-  cli.run(main)
+  command_line.run(main)

@@ -1,13 +1,13 @@
 """Measures what the paper's silent choices do to rate and accuracy.
 
-  python -m experiments.sensitivity --output=sensitivity.json
+  python -m experiments.studies.sensitivity --output=sensitivity.json
 
 Each choice is varied alone from the default recipe, at the paper's four
-lambdas, on faces-train; rate, distortion and verification are those of
-faces-validation. Every run is first trained for the 82,600 updates that 40
-epochs of the whole training set are, then for twice as many, and so on until
-doubling moves its rate by less than 2 % or --max_epochs is reached: hours. Runs
-lie in --runs and are continued wherever the study was stopped.
+lambdas, without the people of the validation set; rate, distortion and
+verification are those of these people. Every run is first trained for as many
+updates as 40 epochs of the whole training set are, then for twice as many, and
+so on until doubling moves its rate by less than 2 % or --max_epochs is reached:
+hours. Runs lie in --runs and are continued wherever the study was stopped.
 """
 
 import concurrent.futures
@@ -19,14 +19,17 @@ from typing import Optional
 import tqdm
 from absl import flags
 
-from experiments import paper
-from tsenh import checkpoints, cli, files, provenance, results
-from tsenh.errors import Error
+from experiments import published
+from experiments.choices import EPOCHS, LAMBDAS, updates
+from tsenh.base import command_line, files, results
+from tsenh.base.errors import Error
+from tsenh.data import manifests
+from tsenh.training import run_folders
 
 _OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
 _RUNS = flags.DEFINE_string("runs", "runs/sensitivity", "Folder of the runs.")
 _MAX_EPOCHS = flags.DEFINE_integer(
-  "max_epochs", 368, "The longest run, in epochs of faces-train."
+  "max_epochs", 368, "The longest run, in epochs of the training set."
 )
 _PROCESSES = flags.DEFINE_integer(
   "processes", 2, "Runs at a time; each takes one core.", lower_bound=1
@@ -36,7 +39,7 @@ _ONLY = flags.DEFINE_multi_string(
 )
 flags.mark_flag_as_required("output")
 
-LAMBDAS = ("1e-4", "1e-5", "1e-6", "1e-7")
+_NETWORK = manifests.default()
 VARIANTS = {
   "default": [],
   "distortion=sum": ["--distortion=sum"],
@@ -50,8 +53,10 @@ VARIANTS = {
   "seed=1": ["--seed=1"],
   "seed=2": ["--seed=2"],
 }
-# 82,524 updates on faces-train; 40 epochs of faces are 82,600.
-BASE_EPOCHS = 46
+# About as many updates as the paper's 40 epochs are of the whole training set.
+BASE_EPOCHS = round(
+  updates(_NETWORK.training, EPOCHS) / updates(_NETWORK.held_in, 1)
+)
 TOLERANCE = 0.02  # Of the rate, when the length is doubled.
 
 
@@ -61,7 +66,7 @@ def folder(variant: str, lmbda: str) -> pathlib.Path:
 
 def records(variant: str, lmbda: str):
   """The validations of a run, by epoch."""
-  found = checkpoints.read_validation(folder(variant, lmbda))
+  found = run_folders.read_validation(folder(variant, lmbda))
   return {record["epoch"]: record for record in found}
 
 
@@ -86,10 +91,17 @@ def train(variant: str, lmbda: str, epochs: int) -> None:
   with open(run.parent / f"{run.name}.log", "a") as log:
     code = subprocess.run(
       [
-        *(sys.executable, "-m", "tsenh.train_codec", f"--lambda={lmbda}"),
-        *("--features=faces-train", "--validation=faces-validation"),
-        *(f"--validate_every={BASE_EPOCHS}", f"--epochs={epochs}"),
-        *(*VARIANTS[variant], f"--output={run}", "--resume"),
+        sys.executable,
+        "-m",
+        "tsenh.train_codec",
+        f"--lambda={lmbda}",
+        f"--features={_NETWORK.held_in}",
+        f"--validation={_NETWORK.validation}",
+        f"--validate_every={BASE_EPOCHS}",
+        f"--epochs={epochs}",
+        *VARIANTS[variant],
+        f"--output={run}",
+        "--resume",
       ],
       stderr=log,
       check=False,
@@ -105,33 +117,29 @@ def write() -> None:
       validations = records(variant, lmbda)
       if not validations:
         continue
-      config = checkpoints.read_config(folder(variant, lmbda))
+      config = run_folders.read_config(folder(variant, lmbda))
       runs.append(
         {
           "variant": variant,
           "lambda": lmbda,
           "rate_change_when_doubled": change(validations),
           "settled": settled(validations),
-          "parameters": config.get("parameters"),
           "seconds": config["wall_time_seconds"],
-          "git_commit": config["git_commit"],
+          "commits": config.get("commits"),
           "git_dirty": config["git_dirty"],
           "validations": list(validations.values()),
         }
       )
-  files.write_json(
-    _OUTPUT.value,
-    {
-      "format": results.FORMAT,
-      "study": "silent choices, one at a time, on faces-validation",
-      "paper_bits_per_dimension": [
-        point.bits_per_dimension for point in paper.TABLE_1["PRO"]
-      ],
-      "runs": runs,
-      "date": provenance.now(),
-      "versions": provenance.versions(),
-    },
-  )
+  measured = {
+    "study": f"silent choices, one at a time, on {_NETWORK.validation}",
+    "paper_bits_per_dimension": [
+      point.bits_per_dimension for point in published.TABLE_1["PRO"]
+    ],
+    "runs": runs,
+  }
+  names = (_NETWORK.held_in, _NETWORK.validation)
+  data = {name: manifests.sets()[name].digest for name in names}
+  results.write(_OUTPUT.value, measured, data, "tsenh.train_codec")
 
 
 def main():
@@ -160,4 +168,4 @@ def main():
 
 
 if __name__ == "__main__":
-  cli.run(main)
+  command_line.run(main)

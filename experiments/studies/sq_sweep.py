@@ -1,9 +1,9 @@
 """Where does scalar quantization score 50 %? Every QP, three readings of SQ.
 
-  python -m experiments.sq_sweep --output=sq_sweep.json
+  python -m experiments.studies.sq_sweep --output=sq_sweep.json
 
 Table 1 gives SQ 50.00 % at 1.21 BPP. This measures rate and verification
-accuracy on faces-validation (uncompressed 95.9 %) for SQ as Eq. 7-9 print it
+accuracy on the validation set for SQ as Eq. 7-9 print it
 (floor), with truncation towards zero in place of the floor, and with the
 integer codes compared unscaled. A minute.
 """
@@ -12,16 +12,11 @@ import numpy as np
 import tqdm
 from absl import flags
 
-from tsenh import (
-  cli,
-  entropy,
-  features,
-  files,
-  provenance,
-  results,
-  verification,
-)
-from tsenh.scalar_quantizer import ScalarQuantizer
+from tsenh.base import command_line, files, results
+from tsenh.coding import entropy
+from tsenh.data import feature_sets, manifests
+from tsenh.features.sq import ScalarQuantizer
+from tsenh.recognition import verification
 
 _OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
 flags.mark_flag_as_required("output")
@@ -31,11 +26,13 @@ QPS = range(28, 64)
 
 def main():
   files.check_output(_OUTPUT.value)
-  training = features.load("faces-train").features
-  test_set = features.load("faces-validation")
+  network = manifests.default()
+  training_set = feature_sets.load(network.held_in)
+  training = training_set.features
+  test_set = feature_sets.load(network.validation)
 
   def rate(training_codes, codes):
-    coder = entropy.EntropyCoder(*entropy.fit_tables(training_codes))
+    coder = entropy.fit_coder(training_codes)
     return float(coder.bits(codes).mean() / codes.shape[1])
 
   def correct(vectors):
@@ -63,19 +60,17 @@ def main():
         },
       }
     )
-  files.write_json(
-    _OUTPUT.value,
-    {
-      "format": results.FORMAT,
-      "study": "SQ over QP on faces-validation",
-      "num_pairs": len(test_set.pairs),
-      "points": points,
-      "date": provenance.now(),
-      "versions": provenance.versions(),
-      **provenance.source(),
-    },
-  )
+  measured = {
+    "study": f"SQ over QP on {network.validation}",
+    "num_pairs": len(test_set.pairs),
+    "points": points,
+  }
+  data = {
+    network.held_in: training_set.digest(),
+    network.validation: test_set.digest(),
+  }
+  results.write(_OUTPUT.value, measured, data)
 
 
 if __name__ == "__main__":
-  cli.run(main)
+  command_line.run(main)

@@ -85,6 +85,8 @@ def _kernel(x, anchors, width):
 def labelled(identities: np.ndarray) -> np.ndarray:
   """Rows of the faces to learn from: those of the people with most of them.
 
+  Paper-silent (labelled_sets).
+
   Args:
     identities: int [n], -1 where unknown.
 

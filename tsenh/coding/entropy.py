@@ -27,6 +27,8 @@ ESCAPE_BITS = 32
 def fit_tables(codes: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
   """Fits one table per code element, in integer arithmetic throughout.
 
+  Paper-silent (probability_model): a histogram of the training codes.
+
   Args:
     codes: int32 [n, code_dim], the codes of the training set.
 

@@ -38,6 +38,8 @@ def squared_distances(features: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 def normalize(features: np.ndarray) -> np.ndarray:
   """Features scaled to unit Euclidean length; a zero feature stays zero.
 
+  Paper-silent (normalization): whether decoded features are, before matching.
+
   Args:
     features: float [n, dim].
 
