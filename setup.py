@@ -29,6 +29,14 @@ import pathlib  # noqa: E402
 
 import setuptools  # noqa: E402
 
+REPORT = [
+  "matplotlib>=3.7",
+  "pandas>=2.0,<3",
+  "tabulate>=0.9",
+  "bjontegaard>=1.3,<2",
+  "Markdown>=3.5",
+]
+DOCS = []
 HERE = pathlib.Path(__file__).parent
 
 setuptools.setup(
@@ -59,18 +67,16 @@ setuptools.setup(
     "numpy>=1.23.5,<2",
     "scipy>=1.10",
     "absl-py>=1.4",
-    "matplotlib>=3.7",
     "tqdm>=4.64",
   ],
+  entry_points={"console_scripts": ["tsenh = tsenh.__main__:main"]},
   extras_require={
-    # The baselines of `evaluate`, and the page of the experiments. The last
+    # The tables and figures of the experiments.
+    "report": REPORT,
+    # All that `make paper` takes: the baselines of `evaluate` too. The last
     # Faiss for Python 3.9 is 1.13.0.
-    "paper": [
-      "faiss-cpu>=1.13.0,<1.16",
-      "bjontegaard>=1.3,<2",
-      "Markdown>=3.5",
-      "threadpoolctl>=3.1",
-    ],
+    "paper": [*REPORT, "faiss-cpu>=1.13.0,<1.16", "threadpoolctl>=3.1"],
     "test": ["pytest>=7.4", "hypothesis>=6.90", "ruff==0.17.6"],
+    "docs": DOCS,
   },
 )

@@ -6,9 +6,10 @@ set when it is evaluated, which takes seconds to minutes, and has a fixed
 length: what it writes is as long as its name says, and is not entropy-coded.
 """
 
+import functools
 import logging
 import re
-from typing import Optional, Protocol, Sequence
+from typing import Callable, Optional, Protocol, Sequence
 
 import numpy as np
 
@@ -82,10 +83,12 @@ def load(name: str, training_set: FeatureSet, seed: int = 0) -> Baseline:
     import threadpoolctl
   except ImportError as error:
     raise Error(f"{name}: needs more, pip install 'tsenh[paper]'.") from error
+  # Imported before the threads are limited: libraries that come later are not.
+  fit = _fitter(kind)
   # One thread: the same bits whatever the number of cores, and two fits share
   # two cores.
   with threadpoolctl.threadpool_limits(1):
-    return _fit(kind, training_set, int(bits), seed)
+    return fit(training_set, int(bits), seed)
 
 
 def _has_people(training_set: FeatureSet) -> bool:
@@ -94,22 +97,23 @@ def _has_people(training_set: FeatureSet) -> bool:
   return identities is not None and identities.max() >= 0
 
 
-def _fit(kind: str, training_set: FeatureSet, bits: int, seed: int) -> Baseline:
+def _fitter(kind: str) -> Callable[[FeatureSet, int, int], Baseline]:
+  """What fits a baseline to a training set, with its bits and its seed."""
   if kind == "dbh":
     from tsenh.baselines import dbh
 
-    return dbh.fit(training_set, bits, seed)
+    return dbh.fit
   if kind == "dhn":
     from tsenh.baselines import dhn
 
-    return dhn.fit(training_set, bits, seed)
+    return dhn.fit
   if kind in QUANTIZERS:
     from tsenh.baselines import quantization
 
-    return quantization.fit(kind, training_set.features, bits, seed)
+    return functools.partial(quantization.fit, kind)
   from tsenh.baselines import binary_codes
 
-  return binary_codes.fit(kind, training_set.features, bits, seed)
+  return functools.partial(binary_codes.fit, kind)
 
 
 def hamming_distances(codes: np.ndarray, pairs: np.ndarray) -> np.ndarray:

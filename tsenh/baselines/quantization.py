@@ -1,10 +1,10 @@
 """PQ, OPQ and RQ: vector quantization with Faiss."""
 
 import faiss
-import numpy as np
 
 from tsenh.base.errors import Error
 from tsenh.baselines.faiss_codec import FaissCodec
+from tsenh.data.feature_sets import FeatureSet
 from tsenh.features.costs import Cost, Costs
 
 BITS = 8  # Of a sub-quantizer, as in the paper's BPP.
@@ -16,18 +16,21 @@ OPQ_FEATURES = 16384
 RQ_BEAM = 5  # Faiss's default.
 
 
-def fit(kind: str, features: np.ndarray, bits: int, seed: int) -> FaissCodec:
+def fit(
+  kind: str, training_set: FeatureSet, bits: int, seed: int
+) -> FaissCodec:
   """Trains an index.
 
   Args:
     kind: pq, opq or rq, with 8 bits per sub-quantizer or stage.
-    features: float32 [n, dim], the training set.
+    training_set: what to fit to.
     bits: of a code.
     seed: of k-means, and of OPQ's first rotation; 0 is Faiss's own.
 
   Raises:
     Error: if these features cannot be quantized so.
   """
+  features = training_set.features
   dim = features.shape[1]
   count = bits // BITS
   if kind in ("pq", "opq") and dim % count:

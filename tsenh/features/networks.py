@@ -14,11 +14,12 @@ from tsenh.features.costs import Cost
 class GDN(tfc.GDN):
   """GDN in the form that the paper cites, or IGDN if `inverse`.
 
-  GDN divides `x_i`, IGDN multiplies it, by `sqrt(beta_i + sum_j gamma_ij
-  x_j^2)`. The parameters, their constraints and their initial values are those
-  of tfc.GDN (Paper-silent (gdn_init): beta 1, gamma 0.1 on the diagonal); so is
-  the function, with alpha 2 and epsilon 1/2. There the exponents are tensors, and every call
-  branches on them: XLA takes half as long again to compile a training step.
+  GDN divides `x_i`, IGDN multiplies it, by
+  `sqrt(beta_i + sum_j gamma_ij x_j^2)`. The parameters, their constraints and
+  their initial values are those of tfc.GDN (Paper-silent (gdn_init): beta 1,
+  gamma 0.1 on the diagonal); so is the function, with alpha 2 and epsilon 1/2.
+  There the exponents are tensors, and every call branches on them: XLA takes
+  half as long again to compile a training step.
   """
 
   def call(self, x):
