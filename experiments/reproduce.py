@@ -20,6 +20,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
@@ -59,6 +60,12 @@ _REFRESH = flags.DEFINE_bool(
   "refresh",
   False,
   "Also make again what was made by code or data that has changed since.",
+)
+_ONLY = flags.DEFINE_string(
+  "only",
+  "",
+  "Run the jobs alone whose whole name this regular expression matches, and"
+  " those that they wait for.",
 )
 _DRY_RUN = flags.DEFINE_bool(
   "dry_run", False, "Print the commands that are still to be run, run none."
@@ -479,6 +486,23 @@ PLANS = {
 }
 
 
+def chosen(jobs: Dict[str, Job], pattern: str) -> Dict[str, Job]:
+  """Jobs whose whole name matches, and those that they wait for, in order.
+
+  Raises:
+    Error: if there is none.
+  """
+  names = [name for name in jobs if re.fullmatch(pattern, name)]
+  if not names:
+    raise Error(f"--only={pattern}: no job of that name.")
+  wanted = set()
+  while names:
+    name = names.pop()
+    wanted.add(name)
+    names += set(jobs[name].needs) - wanted
+  return {name: job for name, job in jobs.items() if name in wanted}
+
+
 def _run(job: Job, log: pathlib.Path) -> float:
   """Runs a job; returns its seconds.
 
@@ -564,6 +588,8 @@ def main():
   runs = pathlib.Path(_RUNS.value or f"runs/{_PLAN.value}/{_NETWORK.value}")
   network = manifests.networks()[_NETWORK.value]
   jobs = PLANS[_PLAN.value](network, str(runs), str(output))
+  if _ONLY.value:
+    jobs = chosen(jobs, _ONLY.value)
   refresh = _REFRESH.value
   left = [job for job in jobs.values() if not job.finished(refresh)]
   if _DRY_RUN.value:

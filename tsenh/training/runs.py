@@ -65,14 +65,16 @@ def _commits(earlier: List[Dict[str, Any]]) -> Dict[str, Any]:
 
   Returns:
     `commits`, a list with `started`, `git_commit` and `git_dirty` of each
-    session that trained; `git_commit` of the last, and whether any was dirty.
+    session that trained; `git_commit` of the last, and whether any was dirty,
+    None where one was outside of a checkout.
   """
   now = {"started": provenance.now(), **provenance.source()}
   commits = [*earlier, now]
+  dirty = [commit["git_dirty"] for commit in commits]
   return {
     "commits": commits,
     "git_commit": now["git_commit"],
-    "git_dirty": any(commit["git_dirty"] for commit in commits),
+    "git_dirty": None if None in dirty else any(dirty),
   }
 
 
