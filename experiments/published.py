@@ -32,24 +32,37 @@ TABLE_1: Dict[str, Tuple[Point, ...]] = {
   "PRO-E": _points(0.81, 98.63, 1.42, 99.10, 2.03, 99.30, 2.61, 99.30),
 }
 UNCOMPRESSED_ACCURACY = 99.32
+EPOCHS = 40
+# 40 epochs of 3.3 million faces in batches of 32.
+UPDATES = EPOCHS * 3_300_000 // 32
 
-
-# Which lambda and QP gave which point. Inferred: the paper prints rates, its
-# range of lambda and the form of QP.
-_LAMBDAS = ("1e-4", "1e-5", "1e-6", "1e-7")
+# Which lambda, QP and bits gave which point. Lambda and QP are inferred: the
+# paper prints rates, its range of lambda and the form of QP.
+LAMBDAS = ("1e-4", "1e-5", "1e-6", "1e-7")
 _QPS = ("50", "45", "40", "30")
+_BITS = ("128", "256", "512", "1024")
+SETTINGS: Dict[str, Tuple[str, ...]] = {
+  **dict.fromkeys(("PRO", "PRO-E"), LAMBDAS),
+  **dict.fromkeys(("SQ", "SQ-E"), _QPS),
+  **dict.fromkeys(("PQ", "OPQ", "DBH", "DHN"), _BITS),
+}
 
 
 def counterpart(method: str) -> Optional[Point]:
   """The point of the paper that one of our codecs stands beside, if any.
 
   Args:
-    method: as results call it: none, sq:QP, or a codec's name with pro-LAMBDA.
+    method: as results call it: none, sq-QP, pq-BITS-sSEED, a codec's name with
+      pro-LAMBDA and its like.
   """
   if method == "none":
     return Point(32, UNCOMPRESSED_ACCURACY)
-  name = re.search(r"(?:pro-|sq:)([-\w]+?)(?:-long)?$", method)
-  for label, settings in (("PRO", _LAMBDAS), ("SQ", _QPS)):
-    if name and name[1] in settings:
-      return TABLE_1[label][settings.index(name[1])]
+  name = re.search(
+    r"(?<!at-)(?<!\w)(pro-e|pro|sq-e|sq|pq|opq|dbh|dhn)-(\de-\d|\d+)"
+    r"(-e\d+)?(-s\d+)?$",
+    method,
+  )
+  if name and name[2] in SETTINGS[name[1].upper()]:
+    label = name[1].upper()
+    return TABLE_1[label][SETTINGS[label].index(name[2])]
   return None

@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 import tsenh
-from tsenh.errors import Error
+from tsenh.base.errors import Error
 
 
 def test_five_lines_in_any_folder_without_a_word_on_stderr(tmp_path):
@@ -65,7 +65,7 @@ def test_the_bytes_are_those_of_the_command(run, lfw, pro, packing, tmp_path):
 
 
 def test_half_precision_and_scalar_quantization_work_too(lfw):
-  codec = tsenh.load("sq:40")
+  codec = tsenh.load("sq-40")
   faces = lfw.features[:20]
   data = codec.compress(faces.astype(np.float16))
   assert data == codec.compress(faces)  # The shipped features are float16.

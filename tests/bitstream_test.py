@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tsenh import bitstream, compression
-from tsenh.errors import Error
-from tsenh.features import FeatureStream
+from tsenh.base.errors import Error
+from tsenh.coding import bitstream
+from tsenh.data.streams import FeatureStream
+from tsenh.features import compressor
 
 HEADER = bitstream.Header("separate", 128, 64, 2, 5, b"codec--8", b"tables-8")
 PAYLOADS = [b"first", b"", b"third block"]
@@ -84,26 +85,26 @@ def real_file(request, pro, lfw):
   return request.param, encode(pro, lfw.features[:5], request.param)
 
 
-def encode(compressor, features, packing, block_size=2):
+def encode(codec, features, packing, block_size=2):
   blocks = (
     features[i : i + block_size] for i in range(0, len(features), block_size)
   )
   stream = FeatureStream(*features.shape, blocks)
   file = io.BytesIO()
-  compression.encode(compressor, stream, file, packing, block_size)
+  compressor.encode(codec, stream, file, packing, block_size)
   return file.getvalue()
 
 
-def decode(compressor, data, kind=io.BytesIO):
+def decode(codec, data, kind=io.BytesIO):
   file = kind(data)
-  header = compression.read_header(compressor, file)
-  return np.concatenate(list(compression.decode(compressor, file, header)))
+  header = compressor.read_header(codec, file)
+  return np.concatenate(list(compressor.decode(codec, file, header)))
 
 
-def verify(compressor, data):
+def verify(codec, data):
   """Reads all that a decoder reads, and decodes nothing: framing alone."""
   file = io.BytesIO(data)
-  header = compression.read_header(compressor, file)
+  header = compressor.read_header(codec, file)
   for _ in bitstream.read_range(file, header, 0, header.num_features):
     pass
 

@@ -8,7 +8,14 @@ import sys
 import hypothesis
 import pytest
 
-from tsenh import compression, features
+from tsenh.base import command_line
+
+# Before anything imports TensorFlow, as every command does.
+command_line.set_thread_mode()
+
+from tsenh.data import feature_sets  # noqa: E402
+from tsenh.data.feature_sets import FeatureSet  # noqa: E402
+from tsenh.features import compressor  # noqa: E402
 
 hypothesis.settings.register_profile(
   "tsenh",
@@ -19,43 +26,53 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("tsenh")
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+COMMANDS = (
+  "train_codec",
+  "train_enhancer",
+  "train_pca",
+  "train_sq",
+  "train_sq_enhancer",
+  "encode",
+  "decode",
+  "evaluate",
+)
 
 
 @pytest.fixture(scope="session")
 def lfw():
-  return features.load("lfw")
+  return feature_sets.load("lfw")
 
 
 @pytest.fixture(scope="session")
 def pro():
-  return compression.load("pro-1e-6")
+  return compressor.load("pro-1e-6")
+
+
+@pytest.fixture(scope="session")
+def sq():
+  return compressor.load("sq-40")
 
 
 @pytest.fixture(scope="session")
 def small_faces(tmp_path_factory):
   """The path of a feature set with the first 640 training faces."""
   path = tmp_path_factory.mktemp("faces") / "small.npz"
-  faces = features.load("faces")
-  features.save(str(path), features.FeatureSet(faces.features[:640]))
+  faces = feature_sets.load("faces")
+  feature_sets.save(str(path), FeatureSet(faces.features[:640]))
   return path
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory):
-  """Runs an entry point in a process of its own; returns the process."""
-  log = tmp_path_factory.mktemp("log") / "test_log.jsonl"
+def run():
+  """Runs a command in a process of its own; returns the process."""
 
-  def run(module, *flags, cwd, stdin=None, check=True):
+  def run(module, *flags, cwd, stdin=None, check=True, root=ROOT):
     process = subprocess.run(
       [sys.executable, "-m", module, *map(str, flags)],
       cwd=cwd,
       input=stdin,
       capture_output=True,
-      env={
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "TSENH_TEST_LOG": str(log),
-      },
+      env={**os.environ, "PYTHONPATH": str(root)},
       check=False,
     )
     if check and process.returncode != 0:

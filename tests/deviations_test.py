@@ -1,4 +1,4 @@
-"""DEVIATIONS.md against the code: each silent choice is marked and accounted."""
+"""DEVIATIONS.md against the code: every silent choice is accounted for."""
 
 import re
 

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 from conftest import ROOT
 
-from tsenh import compression, enhancer, networks
-from tsenh.errors import Error
+from tsenh.base.errors import Error
+from tsenh.features import compressor, enhancer, networks
 
 EXPECTED = ROOT / "tests" / "expected"
 
@@ -61,7 +61,7 @@ def test_the_digest_is_that_of_format_md():
 
 def test_the_bytes_are_the_same_and_the_features_are_not(lfw):
   low, name = str(EXPECTED / "codecs" / "tfc"), str(EXPECTED / "enhancer")
-  plain, enhanced = compression.load(low), compression.load(low, name)
+  plain, enhanced = compressor.load(low), compressor.load(low, name)
   faces = lfw.features[:300]
   data = plain.compress(faces)
   assert enhanced.compress(faces) == data
@@ -71,7 +71,7 @@ def test_the_bytes_are_the_same_and_the_features_are_not(lfw):
 
 def test_codes_beyond_the_clip_are_refused():
   low, name = str(EXPECTED / "codecs" / "tfc"), str(EXPECTED / "enhancer")
-  codec = compression.load(low, name)
+  codec = compressor.load(low, name)
   with pytest.raises(Error, match="beyond 20"):
     codec.enhancement.decode(np.full([1, 16], 21, np.int32))
 
@@ -79,10 +79,10 @@ def test_codes_beyond_the_clip_are_refused():
 def test_what_does_not_fit_is_refused():
   codecs, name = EXPECTED / "codecs", str(EXPECTED / "enhancer")
   with pytest.raises(Error, match="made for another codec's codes"):
-    compression.load(str(codecs / "classic"), name)
+    compressor.load(str(codecs / "classic"), name)
   with pytest.raises(Error, match="made for another codec's codes"):
-    compression.load("sq:40", name)
-  with pytest.raises(Error, match="of a codec, not of an enhancer"):
-    compression.load(str(codecs / "tfc"), str(codecs / "classic"))
-  with pytest.raises(Error, match="of an enhancer, not of a codec"):
-    compression.load(name)
+    compressor.load("sq-40", name)
+  with pytest.raises(Error, match="the run of pro, expected one of pro-e"):
+    compressor.load(str(codecs / "tfc"), str(codecs / "classic"))
+  with pytest.raises(Error, match="the run of pro-e, expected one of pro,"):
+    compressor.load(name)

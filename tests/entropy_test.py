@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tsenh import entropy
-from tsenh.errors import Error
+from tsenh.base.errors import Error
+from tsenh.coding import entropy
 
 INT32 = np.iinfo(np.int32)
 PACKINGS = ["shared", "separate"]

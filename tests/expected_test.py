@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from tsenh import bitstream, compression, entropy, features, portable
-from tsenh.errors import Error
+from tsenh import portable
+from tsenh.base.errors import Error
+from tsenh.coding import bitstream, entropy
+from tsenh.data import feature_sets
+from tsenh.features import compressor
 
 EXPECTED = ROOT / "tests" / "expected"
 CODECS = ("classic", "tfc")
@@ -85,7 +88,7 @@ def range_coder_cases():
 
 def network_cases(name, main):
   """Features whose codes do not depend on the last digits of a sum."""
-  faces = features.load("lfw").features[:200]
+  faces = feature_sets.load("lfw").features[:200]
   values = main.transform.encoder(faces).numpy()
   distance = np.abs(np.abs(values - np.trunc(values)) - 0.5).min(axis=1)
   chosen = faces[distance > MARGIN][:4]
@@ -101,7 +104,7 @@ def network_cases(name, main):
 
 
 def file_cases(name, main):
-  faces = features.load("lfw").features[:9]
+  faces = feature_sets.load("lfw").features[:9]
   codes = main.transform.encode(faces)
   coder = main.coder
   escape = coder.lower + coder._escape
@@ -146,7 +149,7 @@ def file_cases(name, main):
 
 def reject_cases(name, main):
   """Files that differ from a good one in one thing, checksums made to fit."""
-  codes = main.transform.encode(features.load("lfw").features[:3])
+  codes = main.transform.encode(feature_sets.load("lfw").features[:3])
   head = main.header(3, "shared", 2)
 
   def file(header=head, payloads=None, edit=None):
@@ -251,8 +254,8 @@ def reject_cases(name, main):
 
 
 def enhancer_cases():
-  main = compression.load(folder("tfc"), str(EXPECTED / "enhancer"))
-  codes = main.transform.encode(features.load("lfw").features[:3])
+  main = compressor.load(folder("tfc"), str(EXPECTED / "enhancer"))
+  codes = main.transform.encode(feature_sets.load("lfw").features[:3])
   # The last has every element at the limit.
   codes = np.concatenate([codes, 20 * np.sign(2 * codes[:1] - 1)])
   enhanced = main.enhancement.enhancer.enhance(codes)
@@ -261,7 +264,7 @@ def enhancer_cases():
 
 
 def generate():
-  mains = {name: compression.load(folder(name)) for name in CODECS}
+  mains = {name: compressor.load(folder(name)) for name in CODECS}
   return {
     "version": bitstream.VERSION,
     "tolerance": TOLERANCE,
@@ -314,7 +317,7 @@ def ports():
 
 @pytest.fixture(scope="module")
 def mains():
-  return {name: compression.load(folder(name)) for name in CODECS}
+  return {name: compressor.load(folder(name)) for name in CODECS}
 
 
 def test_tensorflow_still_gives_the_expected_vectors(vectors):
@@ -371,9 +374,9 @@ def test_the_files_in_numpy(vectors, ports):
 def test_the_files_in_tensorflow(vectors, mains):
   for case in vectors["files"]:
     main, file = mains[case["codec"]], io.BytesIO(bytes.fromhex(case["tsf"]))
-    header = compression.read_header(main, file)
+    header = compressor.read_header(main, file)
     assert header.packing == PACKINGS[case["packing"]]
-    codes = np.concatenate(list(compression.decode_codes(main, file, header)))
+    codes = np.concatenate(list(compressor.decode_codes(main, file, header)))
     assert codes.tolist() == case["codes"], case["name"]
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tsenh import verification
+from tsenh.recognition import verification
 
 
 def random_pairs(seed, n=200, decimals=2):

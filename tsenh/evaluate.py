@@ -14,8 +14,9 @@ Binary codes are compared by Hamming distance, as 4 / bits times it: the squared
 Euclidean distance of codes of -1 and 1 scaled to unit length.
 
 The JSON holds all metrics on the distances as decoded, and under "normalized"
-again with the decoded features scaled to unit length. docs/results.md lists its
-keys. Each look at a test set is noted in test_log.jsonl beside the JSON.
+again with the decoded features scaled to unit length; under "dense" those of
+all pairs of the set, not of ten folds alone. docs/results.md lists its keys.
+Each look at a test set is noted in test_log.jsonl beside the JSON.
 """
 
 import math
@@ -226,13 +227,23 @@ def _metrics(decoded, test_set: feature_sets.FeatureSet) -> Dict[str, Any]:
 
   if decoded.dtype == np.uint8:  # Binary codes: nothing decoded, equally long.
     metrics = _verify(decoded, test_set)
-    return {"mse": None, **metrics, "normalized": metrics}
+    return {"mse": None, **metrics, "normalized": metrics, "dense": None}
   difference = np.subtract(decoded, test_set.features, dtype=np.float64)
   return {
     "mse": float(np.square(difference).mean()),
     **_verify(decoded, test_set),
     "normalized": _verify(verification.normalize(decoded), test_set),
+    "dense": _dense(decoded, test_set.identities),
   }
+
+
+def _dense(decoded: np.ndarray, identities: Optional[np.ndarray]):
+  """Verification over all pairs of people who are known; None without any."""
+  from tsenh.recognition import dense
+
+  if identities is None or not dense.possible(identities):
+    return None
+  return dense.measure(decoded, identities)
 
 
 def main():

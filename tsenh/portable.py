@@ -59,7 +59,7 @@ class PortableEnhancer(NamedTuple):
 
 def load(folder: str) -> PortableCodec:
   """Reads the finished run folder of a codec."""
-  config, weights = _read(folder, "codec_digest")
+  config, weights = _read(folder, "codec_digest", "pro")
   with np.load(pathlib.Path(folder) / "tables.npz") as arrays:
     lower, cdf = arrays["lower"].tolist(), arrays["cdf"].tolist()
   cdf = [row[: row.index(TOTAL) + 1] for row in cdf]
@@ -70,20 +70,23 @@ def load(folder: str) -> PortableCodec:
 
 def load_enhancer(folder: str) -> PortableEnhancer:
   """Reads the finished run folder of an enhancer."""
-  config, weights = _read(folder, "high_digest")
+  config, weights = _read(folder, "high_digest", "pro-e")
   high = load(f"{folder}/high")
   if config["high_digest"] != high.config["codec_digest"]:
     raise Error(f"{folder}: high/ is another codec than it was trained for.")
   return PortableEnhancer(config, weights, high)
 
 
-def _read(folder: str, digest: str) -> Tuple[Dict, Dict[str, np.ndarray]]:
+def _read(
+  folder: str, digest: str, kind: str
+) -> Tuple[Dict, Dict[str, np.ndarray]]:
   path = pathlib.Path(folder)
   config = json.loads((path / "config.json").read_text())
   if config["status"] != "finished":
     raise Error(f"{folder}: the run is unfinished.")
-  if digest not in config:
-    raise Error(f"{folder}: the run of something else, without {digest}.")
+  # Runs of version 0.1.0 do not say what they are.
+  if digest not in config or config.get("kind", kind) != kind:
+    raise Error(f"{folder}: the run of something else than {kind}.")
   with np.load(path / "weights.npz") as arrays:
     return config, {name: np.float64(arrays[name]) for name in arrays.files}
 

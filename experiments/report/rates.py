@@ -8,6 +8,7 @@ from typing import List, Tuple, Union
 
 import bjontegaard
 import numpy as np
+import pandas as pd
 
 # Below this share of what two curves span together, their mean difference
 # would hang on a corner of them.
@@ -34,6 +35,27 @@ def interpolate(
   return (1 - weight) * np.asarray(values[i - 1]) + weight * values[i]
 
 
+def interpolate_seeds(runs: pd.DataFrame, key: str, target: float) -> pd.Series:
+  """`interpolate`, seed by seed.
+
+  Args:
+    runs: one method's evaluations: columns seed, setting, bits, and `key`.
+    key: a column of arrays, for example the correct pairs of each fold.
+    target: the rate that is asked for.
+
+  Returns:
+    float64 arrays by seed, of the seeds that have every setting; empty where
+    the rate lies beyond what one of them measured.
+  """
+  found = {}
+  for seed, own in runs.sort_values("bits").groupby("seed"):
+    if len(own) == runs["setting"].nunique():
+      values = np.stack(own[key])
+      found[seed] = interpolate(own["bits"].to_numpy(), values, target)
+  beyond = any(values is None for values in found.values())
+  return pd.Series({} if beyond else found, dtype=object)
+
+
 Curve = List[Tuple[float, float]]
 
 
@@ -42,13 +64,6 @@ def _overlap(anchor: np.ndarray, test: np.ndarray) -> float:
   common = min(anchor.max(), test.max()) - max(anchor.min(), test.min())
   spanned = max(anchor.max(), test.max()) - min(anchor.min(), test.min())
   return max(common, 0) / spanned if spanned > 0 else 0.0
-
-
-def _refusal(anchor: np.ndarray, test: np.ndarray) -> str:
-  overlap = _overlap(anchor, test)
-  if overlap == 0:
-    return "no overlap"
-  return "little overlap" if overlap < MIN_OVERLAP else ""
 
 
 def bd_rate(anchor: Curve, test: Curve) -> Union[float, str]:
@@ -71,38 +86,11 @@ def bd_rate(anchor: Curve, test: Curve) -> Union[float, str]:
     return "anchor not monotone"
   if np.any(np.diff(quality) <= 0):
     return "not monotone"
-  return _refusal(anchor_quality, quality) or float(
+  overlap = _overlap(anchor_quality, quality)
+  if overlap < MIN_OVERLAP:
+    return "little overlap" if overlap else "no overlap"
+  return float(
     bjontegaard.bd_rate(
-      anchor_bits,
-      anchor_quality,
-      bits,
-      quality,
-      method="pchip",
-      require_matching_points=False,
-      min_overlap=0,
-    )
-  )
-
-
-def bd_quality(anchor: Curve, test: Curve) -> Union[float, str]:
-  """Mean difference in quality at equal rate, in units of the quality.
-
-  Args:
-    anchor: (bits per face, quality) in order of rate.
-    test: the same of the method that is compared with it.
-
-  Returns:
-    Positive where `test` is better; or, in a word, why there is none.
-  """
-  if min(len(anchor), len(test)) < 2:
-    return ""
-  (anchor_bits, anchor_quality), (bits, quality) = map(
-    np.transpose, (anchor, test)
-  )
-  if np.any(np.diff(anchor_bits) <= 0) or np.any(np.diff(bits) <= 0):
-    return "equal rates"
-  return _refusal(np.log(anchor_bits), np.log(bits)) or float(
-    bjontegaard.bd_psnr(
       anchor_bits,
       anchor_quality,
       bits,

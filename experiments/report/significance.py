@@ -2,14 +2,13 @@
 
 Two things vary. Another *seed* is another training of the same codec; another
 *fold* is another 600 pairs of faces. Their spreads are kept apart. A difference
-between two methods is tested over both at once (`bootstrap`), and pair by pair
-for each seed (`mcnemar`). Pure functions.
+between two methods is tested over both at once. Pure functions.
 """
 
-from typing import Iterable, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
-import scipy.stats
+import pandas as pd
 
 NUM_SAMPLES = 20_000
 
@@ -59,31 +58,6 @@ def fold_spread(hits: np.ndarray, num_pairs: int) -> float:
   """
   pairs_per_fold = num_pairs / hits.shape[1]
   return float((100 * hits / pairs_per_fold).std(axis=1).mean())
-
-
-class McNemar(NamedTuple):
-  """An exact test of two methods on the same pairs.
-
-  Attributes:
-    only_first: pairs that the first method alone got wrong.
-    only_second: pairs that the second alone got wrong.
-    p: two-sided; 1 where the methods never differ.
-  """
-
-  only_first: int
-  only_second: int
-  p: float
-
-
-def mcnemar(first: Iterable[int], second: Iterable[int]) -> McNemar:
-  """The exact McNemar test from the numbers of the wrongly decided pairs."""
-  first, second = set(first), set(second)
-  only_first, only_second = len(first - second), len(second - first)
-  discordant = only_first + only_second
-  p = 1.0
-  if discordant:
-    p = float(scipy.stats.binomtest(only_first, discordant, 0.5).pvalue)
-  return McNemar(only_first, only_second, p)
 
 
 class Difference(NamedTuple):
@@ -145,6 +119,38 @@ def bootstrap(
     float(min(1, 2 * (tail + 1) / (NUM_SAMPLES + 1))),
     seeds >= 3 and abs(int(np.sign(gain.mean(axis=1)).sum())) == seeds,
   )
+
+
+def compare(
+  first: pd.Series, second: pd.Series, num_pairs: int, paired: bool
+) -> Optional[Dict[str, Any]]:
+  """`bootstrap` of two methods' trainings, matched by their seeds.
+
+  Args:
+    first: hits [folds] by seed of what is compared with. A single training is
+      compared with each of the other's, but where `paired`.
+    second: hits by seed of what may differ.
+    num_pairs: of all folds together.
+    paired: whether a training of the second starts from that of the first.
+
+  Returns:
+    A `Difference` as a dictionary, with accuracies first and second, num_seeds,
+    and seeds, in words; None without a seed in common.
+  """
+  if paired or len(first) > 1:
+    common = first.index.intersection(second.index)
+    first, second = first[common], second[common]
+  if first.empty or second.empty:
+    return None
+  counts = dict.fromkeys((len(second), len(first)))
+  first, second = np.stack(list(first)), np.stack(list(second))
+  found = bootstrap(first, second, num_pairs)._asdict()
+  found["difference"] = found.pop("points")
+  found["first"] = accuracy(first, num_pairs)
+  found["second"] = accuracy(second, num_pairs)
+  found["num_seeds"] = len(second)
+  found["seeds"] = ", ".join(str(count) for count in counts)
+  return found
 
 
 def holm(p_values: Sequence[float]) -> List[float]:

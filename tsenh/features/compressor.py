@@ -212,11 +212,11 @@ def load(name: str, enhancer: Optional[str] = None) -> Compressor:
   codec = Compressor(name, transform, coder)
   if enhancer is None:
     return codec
-  enhancement = _load_enhancement(enhancer, codec)
+  enhancement = load_enhancement(enhancer, codec)
   return dataclasses.replace(codec, enhancement=enhancement)
 
 
-def _load_enhancement(
+def load_enhancement(
   name: str, codec: Compressor
 ) -> Union[Enhancement, SQEnhancement]:
   """The enhancer of that name or folder, for this codec's codes."""

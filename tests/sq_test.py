@@ -1,6 +1,6 @@
 import numpy as np
 
-from tsenh.scalar_quantizer import ScalarQuantizer
+from tsenh.features.sq import ScalarQuantizer
 
 
 def test_the_step_doubles_every_six_qp():

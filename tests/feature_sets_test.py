@@ -4,8 +4,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from tsenh import features
-from tsenh.errors import Error
+from tsenh.base.errors import Error
+from tsenh.data import feature_sets, streams
 
 
 def valid(n=40):
@@ -22,8 +22,8 @@ def test_a_set_survives_saving_and_loading(tmp_path):
   arrays["identities"] = np.arange(40) - 1
   arrays["provenance"] = "made up for a test"
   path = str(tmp_path / "set.npz")
-  features.save(path, features.FeatureSet(**arrays))
-  loaded = features.load(path)
+  feature_sets.save(path, feature_sets.FeatureSet(**arrays))
+  loaded = feature_sets.load(path)
   for name, value in arrays.items():
     np.testing.assert_array_equal(getattr(loaded, name), value)
 
@@ -62,7 +62,7 @@ def test_a_bad_array_is_named(tmp_path, change, message):
   path = tmp_path / "bad.npz"
   np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
   with pytest.raises(Error, match=message) as error:
-    features.load(str(path))
+    feature_sets.load(str(path))
   assert str(path) in str(error.value)
   assert "\n" not in str(error.value)
 
@@ -80,10 +80,10 @@ def test_a_value_that_cannot_be_coded_is_named_with_its_row(
   else:
     np.save(path, array)
   with pytest.raises(Error, match="'features', row 17 holds"):
-    features.load(path)
+    feature_sets.load(path)
   with (
     pytest.raises(Error, match="'features', row 17 holds"),
-    features.open_stream(path, 4) as stream,
+    streams.open_stream(path, 4) as stream,
   ):
     list(stream.blocks)
 
@@ -97,7 +97,7 @@ def test_pairs_that_make_no_ten_folds_are_refused(tmp_path):
   }
   np.savez(tmp_path / "bad.npz", **arrays)
   with pytest.raises(Error, match="19 rows, which do not make 10 folds"):
-    features.load(str(tmp_path / "bad.npz"))
+    feature_sets.load(str(tmp_path / "bad.npz"))
 
 
 def test_files_that_are_no_feature_sets_are_refused_in_one_sentence(tmp_path):
@@ -117,7 +117,7 @@ def test_files_that_are_no_feature_sets_are_refused_in_one_sentence(tmp_path):
   np.savez(other, lfw=np.zeros([3, 3], "f4"))
   for path in (cut, text, flipped, empty, other, tmp_path / "none.npz", "lwf"):
     with pytest.raises(Error, match=str(path)) as error:
-      features.load(str(path))
+      feature_sets.load(str(path))
     assert "\n" not in str(error.value)
 
 
@@ -132,13 +132,13 @@ def test_an_unpickler_is_never_run(tmp_path):
   with zipfile.ZipFile(path, "w") as archive:
     archive.writestr("features.npy", buffer.getvalue())
   with pytest.raises(Error, match="Python objects"):
-    features.load(str(path))
+    feature_sets.load(str(path))
 
 
 def test_a_plain_array_is_memory_mapped(tmp_path):
   array = valid()["features"]
   np.save(tmp_path / "a.npy", array)
-  loaded = features.load(str(tmp_path / "a.npy"))
+  loaded = feature_sets.load(str(tmp_path / "a.npy"))
   assert isinstance(loaded.features, np.memmap)
   np.testing.assert_array_equal(loaded.features, array)
 
@@ -152,7 +152,7 @@ def test_a_stream_gives_the_features_in_blocks(tmp_path, dtype, suffix):
     np.savez_compressed(path, features=array)
   else:
     np.save(path, array)
-  with features.open_stream(path, 16) as stream:
+  with streams.open_stream(path, 16) as stream:
     blocks = list(stream.blocks)
   assert (stream.count, stream.dim) == (40, 6)
   assert [len(block) for block in blocks] == [16, 16, 8]
@@ -171,13 +171,13 @@ def test_a_cut_or_too_long_stream_is_refused(tmp_path):
     path.write_bytes(data)
     with (
       pytest.raises(Error, match=message),
-      features.open_stream(str(path), 16) as stream,
+      streams.open_stream(str(path), 16) as stream,
     ):
       list(stream.blocks)
 
 
 def test_the_shipped_sets_are_what_the_data_card_says(lfw):
-  faces = features.load("faces")
+  faces = feature_sets.load("faces")
   assert faces.features.shape == (66108, 128)
   assert lfw.features.shape == (7701, 128)
   assert len(lfw.pairs) == 6000
@@ -185,8 +185,8 @@ def test_the_shipped_sets_are_what_the_data_card_says(lfw):
 
 
 def test_the_validation_split_shares_no_person_with_training():
-  train = features.load("faces-train")
-  validation = features.load("faces-validation")
+  train = feature_sets.load("faces-train")
+  validation = feature_sets.load("faces-validation")
   assert len(train.features) + len(validation.features) == 66108
   assert not set(train.identities) & set(validation.identities)
   first, second = validation.identities[validation.pairs].T

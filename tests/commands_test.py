@@ -11,14 +11,9 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import COMMANDS, ROOT
 
-from tsenh import features
-
-MODULES = [
-  *("train_codec", "train_enhancer", "train_sq_enhancer"),
-  *("encode", "decode", "evaluate"),
-]
+from tsenh.data import feature_sets
 
 
 def fails(process, *parts):
@@ -41,26 +36,107 @@ def encoded(run, tmp_path_factory):
   return folder / "lfw.tsf"
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", COMMANDS)
 def test_help_teaches(run, module, tmp_path):
-  process = run(f"tsenh.{module}", "--help", cwd=tmp_path, check=False)
+  process = run(f"tsenh.{module}", "--help", cwd=tmp_path)
   text = process.stdout.decode()
   assert f"python -m tsenh.{module} --" in text
   own = {
     "train_codec": "--lambda",
     "train_enhancer": "--low",
+    "train_pca": "--step",
+    "train_sq": "--qp",
     "train_sq_enhancer": "--qp",
   }
   assert own.get(module, "--codec") in text
   if module in own:
+    assert "--features" in text
+  if module in ("train_codec", "train_enhancer", "train_sq_enhancer"):
     assert "--epochs" in text
+
+
+@pytest.mark.parametrize("flag", ["--help", "--no_such_flag=1"])
+@pytest.mark.parametrize("module", COMMANDS)
+def test_help_and_a_wrong_flag_are_answered_without_tensorflow(
+  module, flag, tmp_path
+):
+  process = subprocess.run(
+    [sys.executable, "-X", "importtime", "-m", f"tsenh.{module}", flag],
+    cwd=tmp_path,
+    env={"PYTHONPATH": str(ROOT)},
+    capture_output=True,
+    check=False,
+  )
+  assert process.returncode == (0 if flag == "--help" else 1)
+  imported = process.stderr.decode()
+  assert "tsenh.base.command_line" in imported
+  for name in ("tensorflow", "scipy", "matplotlib", "faiss"):
+    assert f"| {name}\n" not in imported.replace("  ", ""), name
+    assert f" {name}\n" not in imported, name
+
+
+def test_one_command_has_all_the_others_as_verbs(run, tmp_path):
+  usage = run("tsenh", cwd=tmp_path).stdout.decode()
+  for module in COMMANDS:
+    verb = module.replace("_", "-")
+    assert f"  {verb} " in usage
+  text = run("tsenh", "train-codec", "--help", cwd=tmp_path).stdout.decode()
+  assert "--lambda" in text
+  run("tsenh", "train-sq", "--qp=50", "--output=sq", cwd=tmp_path)
+  assert (tmp_path / "sq" / "tables.npz").exists()
+  process = run("tsenh", "fly", cwd=tmp_path, check=False)
+  fails(process, "no verb 'fly'; expected one of decode, encode")
+
+
+@pytest.mark.slow
+def test_a_command_trains_to_the_bits_of_the_trainer(run, tmp_path):
+  """What starts a process must not change what it computes.
+
+  TensorFlow imported after absl's app.run had begun gave other bits.
+  """
+  from tsenh.features.pro import Codec, rate_distortion_loss
+  from tsenh.training.trainer import Recipe, Trainer
+
+  faces = feature_sets.load("faces").features[:16000]
+  np.save(tmp_path / "faces.npy", faces)
+  run(
+    "tsenh.train_codec",
+    "--lambda=1e-4",
+    "--gdn=tfc",
+    "--gdn_layers=2",
+    "--code_dim=64",
+    "--epochs=1",
+    "--features=faces.npy",
+    "--output=run",
+    cwd=tmp_path,
+  )
+  codec = Codec(128, 64, gdn="tfc", gdn_layers=2)
+
+  def loss_fn(batch, noise):
+    f_raw = batch["features"]
+    f_rec, c = codec(f_raw, noise)
+    return rate_distortion_loss(f_raw, f_rec, c, 1e-4)
+
+  trainer = Trainer(
+    codec.named_variables(),
+    loss_fn,
+    ("loss", "distortion", "rate"),
+    {"features": faces},
+    Recipe(),
+    noise_dim=64,
+  )
+  trainer.run_epoch(lambda *_: None)
+  config = json.loads((tmp_path / "run" / "config.json").read_text())
+  assert config["codec_digest"] == codec.digest()
 
 
 def test_training_leaves_a_complete_run_folder(trained):
   config = json.loads((trained / "config.json").read_text())
   assert config["status"] == "finished"
   assert (config["lambda"], config["epochs"], config["steps"]) == (1e-5, 3, 60)
-  assert config["parameters"] == {"encoder": 49536, "decoder": 49536}
+  assert config["kind"] == "pro"
+  assert len(config["commits"]) == 1
+  assert "tsenh/training/trainer.py" in config["code"]
   assert config["wall_time_seconds"] > 0
   for key in ("git_commit", "git_dirty", "training_set_digest", "thread_mode"):
     assert key in config
@@ -117,6 +193,9 @@ def test_a_finished_run_is_continued_with_more_epochs(
     assert extended == (trained / name).read_bytes(), name
   config = json.loads((tmp_path / "run" / "config.json").read_text())
   assert (config["epochs"], config["epochs_done"]) == (3, 3)
+  # Both sessions that trained it are named.
+  assert len(config["commits"]) == 2
+  assert config["commits"][0]["git_commit"] == config["git_commit"]
   assert config["status"] == "finished"
   fails(
     run(
@@ -213,34 +292,44 @@ def test_a_killed_run_resumes_to_the_same_bits(run, small_faces, tmp_path):
       ["--low=no", "--high=pro-1e-6"],
       "no: neither a run folder",
     ),
+    (
+      "train_enhancer",
+      ["--low=sq-40", "--high=pro-1e-6"],
+      "sq-40: the run of sq, expected a learned codec",
+    ),
+    ("train_sq", ["--qp=64"], "--qp=64"),
+    ("train_sq", ["--qp=4", "--reconstruction=top"], "--reconstruction=top"),
+    ("train_pca", [], "--step"),
+    ("train_pca", ["--step=0"], "--step=0.0: expected a finite number"),
+    ("train_pca", ["--step=nan"], "--step=nan: expected a finite number"),
     ("train_sq_enhancer", [], "--qp"),
     ("train_sq_enhancer", ["--qp=64"], "--qp=64"),
     ("train_sq_enhancer", ["--qp=50", "--blocks=0"], "--blocks=0"),
     (
       "evaluate",
       ["--codec=none", "--enhancer=x", "--output=o.json"],
-      "--enhancer goes with a codec",
+      "--enhancer goes with the codec of a run",
     ),
     ("encode", [], "--codec"),
     ("encode", ["--codec=x", "--input=lfw", "--output=o"], "x: neither a run"),
     (
       "encode",
-      ["--codec=sq:40", "--input=lfw", "--output=no/o.tsf"],
+      ["--codec=sq-40", "--input=lfw", "--output=no/o.tsf"],
       "no/o.tsf: the folder",
     ),
     (
       "encode",
-      ["--codec=sq:40", "--input=lfw", "--output=."],
+      ["--codec=sq-40", "--input=lfw", "--output=."],
       ".: not a regular file",
     ),
     (
       "decode",
-      ["--codec=sq:40", "--input=no.tsf", "--output=o.npz"],
+      ["--codec=sq-40", "--input=no.tsf", "--output=o.npz"],
       "no.tsf: No such file",
     ),
     (
       "decode",
-      ["--codec=sq:40", "--input=no.tsf", "--output=o.txt"],
+      ["--codec=sq-40", "--input=no.tsf", "--output=o.txt"],
       "expected .npz, .npy or -",
     ),
     (
@@ -274,8 +363,8 @@ def test_encoding_and_decoding_by_file_and_by_pipe_agree(
     "--output=decoded.npz",
     cwd=tmp_path,
   )
-  decoded = features.load(str(tmp_path / "decoded.npz")).features
-  original = features.load("lfw").features
+  decoded = feature_sets.load(str(tmp_path / "decoded.npz")).features
+  original = feature_sets.load("lfw").features
   assert decoded.shape == original.shape
   error = np.square(decoded - original).mean()
   assert error < 0.05 * np.square(original).mean()
@@ -504,7 +593,7 @@ def test_sq_e_behind_one_quantizer(run, trained, small_faces, tmp_path):
   assert config["last_epoch"].keys() == {"loss", "mse"}
   assert config["status"] == "finished"
 
-  sq = "--codec=sq:50"
+  sq = "--codec=sq-50"
   run(*("tsenh.encode", sq, "--input=lfw", "--output=lfw.tsf"), cwd=tmp_path)
   decoded = []
   for extra in ((), ("--enhancer=sq-e",)):
@@ -537,7 +626,7 @@ def test_sq_e_behind_one_quantizer(run, trained, small_faces, tmp_path):
   assert enhanced["multiply_adds"] == {"sender": 0, "receiver": own}
   assert enhanced["parameters"] == {"sender": 0, "receiver": own + biases}
   assert config["parameters"] == {"enhancer": own + biases}
-  for codec in ("sq:45", trained):
+  for codec in ("sq-45", trained):
     fails(
       run(
         *("tsenh.evaluate", f"--codec={codec}", "--enhancer=sq-e"),

@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from tsenh import checkpoints, entropy
-from tsenh.codec import Codec
-from tsenh.errors import Error
-from tsenh.networks import GDN_FORMS
+from tsenh.base.errors import Error
+from tsenh.coding import entropy
+from tsenh.features import compressor
+from tsenh.features.networks import GDN_FORMS
+from tsenh.features.pro import Codec
+from tsenh.training import run_folders
 
 
 def saved(folder, gdn="classic", gdn_layers=1):
@@ -18,10 +20,10 @@ def saved(folder, gdn="classic", gdn_layers=1):
   for variable in codec.named_variables().values():
     variable.assign_add(rng.uniform(0.01, 0.1, variable.shape))
   codes = codec.encode(rng.normal(size=[100, 6]).astype(np.float32) * 30)
-  coder = entropy.EntropyCoder(*entropy.fit_tables(codes))
+  coder = entropy.fit_coder(codes)
   config = {**codec.architecture(), "epochs": 1, "lambda": 0.5}
-  checkpoints.start(folder, config)
-  checkpoints.finish(folder, codec, coder, config)
+  run_folders.start(folder, config)
+  run_folders.finish(folder, config, codec, coder)
   return codec, coder
 
 
@@ -29,7 +31,8 @@ def saved(folder, gdn="classic", gdn_layers=1):
 @pytest.mark.parametrize("gdn_layers", [1, 2])
 def test_every_weight_survives_gdn_too(tmp_path, gdn, gdn_layers):
   codec, coder = saved(tmp_path, gdn, gdn_layers)
-  loaded, loaded_coder = checkpoints.load(str(tmp_path))
+  compressed = compressor.load(str(tmp_path))
+  loaded, loaded_coder = compressed.transform, compressed.coder
   assert loaded.digest() == codec.digest()
   assert loaded_coder.digest() == coder.digest()
   x = np.random.default_rng(1).normal(size=[9, 6]).astype(np.float32)
@@ -40,18 +43,18 @@ def test_every_weight_survives_gdn_too(tmp_path, gdn, gdn_layers):
 
 
 def test_an_unfinished_run_is_no_codec(tmp_path):
-  checkpoints.start(tmp_path, {"epochs": 40, "epochs_done": 7})
+  run_folders.start(tmp_path, {"epochs": 40, "epochs_done": 7})
   with pytest.raises(Error, match=r"unfinished \(7 of 40 epochs\)"):
-    checkpoints.load(str(tmp_path))
+    compressor.load(str(tmp_path))
 
 
 def test_an_overwritten_run_is_no_codec_until_it_is_finished(tmp_path):
   saved(tmp_path)
-  checkpoints.write_state(tmp_path, {"x": np.zeros(3)})
-  checkpoints.start(tmp_path, {"epochs": 40})
-  assert checkpoints.read_state(tmp_path) is None
+  run_folders.write_state(tmp_path, {"x": np.zeros(3)})
+  run_folders.start(tmp_path, {"epochs": 40})
+  assert run_folders.read_state(tmp_path) is None
   with pytest.raises(Error, match="unfinished"):
-    checkpoints.load(str(tmp_path))
+    compressor.load(str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["weights.npz", "tables.npz"])
@@ -61,37 +64,39 @@ def test_foreign_cut_and_missing_files_are_refused(tmp_path, name):
   good = path.read_bytes()
   path.write_bytes(good[:-30])
   with pytest.raises(Error, match=f"{name}: missing or damaged"):
-    checkpoints.load(str(tmp_path))
+    compressor.load(str(tmp_path))
   path.unlink()
   with pytest.raises(Error, match=f"{name}: missing or damaged"):
-    checkpoints.load(str(tmp_path))
+    compressor.load(str(tmp_path))
   with np.load(io.BytesIO(good)) as archive:
     arrays = dict(archive)
   key = next(iter(arrays))
   np.savez(path, **{**arrays, key: arrays[key] + np.ones(1, arrays[key].dtype)})
   with pytest.raises(Error, match=f"{name}: not the file that config.json"):
-    checkpoints.load(str(tmp_path))
+    compressor.load(str(tmp_path))
   np.savez(path, **{key: arrays[key]})
   with pytest.raises(Error, match=name):
-    checkpoints.load(str(tmp_path))
+    compressor.load(str(tmp_path))
 
 
 def test_a_configuration_that_is_none_is_refused(tmp_path):
   for text in ("{", "[]", "{}", '"finished"'):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(Error, match="not the configuration of a run"):
-      checkpoints.read_config(tmp_path)
+      run_folders.read_config(tmp_path)
 
 
 def test_the_shipped_codecs_are_the_papers_recipe():
-  shipped = checkpoints.shipped()
+  shipped = run_folders.shipped()
   lambdas = ("1e-4", "1e-5", "1e-6", "1e-7")
   kinds = {
     "pro-{}": ("faces", 40),
-    "pro-{}-long": ("faces", 400),
-    "dlib-pro-{}": ("dlib-faces", 282),
+    "pro-{}-e400": ("faces", 400),
+    "dlib-pro-{}-e282": ("dlib-faces", 282),
   }
-  assert len(shipped) == len(kinds) * len(lambdas)
+  quantizers = {name for name in shipped if name.startswith("sq-")}
+  assert quantizers == {"sq-30", "sq-40", "sq-45", "sq-50"}
+  assert len(shipped) - len(quantizers) == len(kinds) * len(lambdas)
   for kind, (features, epochs) in kinds.items():
     for lmbda in lambdas:
       folder = shipped[kind.format(lmbda)]
@@ -120,7 +125,7 @@ def check_recipe(folder, lmbda, features, epochs):
     "git_dirty": False,
   }
   assert {key: config[key] for key in recipe} == recipe
-  checkpoints.load(str(folder))
+  compressor.load(str(folder))
 
 
 @pytest.mark.parametrize("gdn_layers", [1, 2])

@@ -1,0 +1,1 @@
+"""Tables, figures and pages from recorded results; `python -m` makes them."""

@@ -1,0 +1,86 @@
+r"""Makes the pages and figures from recorded results, and nothing else.
+
+  python -m experiments.report
+
+brings what stands between the markers of docs/paper.md, README.md,
+DEVIATIONS.md, FORMAT.md and docs/benchmarks.md up to date with
+experiments/results, and the figures of docs/figures/paper.
+
+  python -m experiments.report --html=build/report
+
+builds paper.html, one file that needs nothing else, and the figures as PDF.
+
+  python -m experiments.report --results=demo --output=demo
+
+prints the evaluations of any folder beside the paper's and draws
+rate_accuracy.png. Of a smoke run, which is not on a test set, it also makes the
+whole page, paper.md, which says so.
+"""
+
+import pathlib
+
+from absl import flags
+
+from tsenh.base import command_line, files
+from tsenh.base.errors import Error
+
+_HTML = flags.DEFINE_string(
+  "html", None, "Folder for the page as HTML and its figures as PDF."
+)
+_RESULTS = flags.DEFINE_string(
+  "results", None, "Folder of result JSONs, instead of the checkout's."
+)
+_OUTPUT = flags.DEFINE_string("output", None, "With --results: where to write.")
+
+
+def _write(path: pathlib.Path, text: str) -> None:
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with files.replacing(str(path)) as file:
+    file.write(text.encode())
+  print(f"wrote {path}")
+
+
+def _of_folder(folder: str, output: pathlib.Path) -> None:
+  """A table and figures of any folder of evaluations."""
+  from experiments.report import figures, page, reader, tables
+
+  study = reader.read(folder)
+  if page.ROOT / "docs" in (output, *output.parents):
+    raise Error(f"{output}: the pages of the checkout are made without flags.")
+  print(tables.small(study))
+  drawn = {"rate_accuracy": output}
+  if study.smoke:
+    drawn = dict.fromkeys(figures.FIGURES, output / page.FIGURES)
+    _write(output / "paper.md", page.paper(study, {}))
+  for name, place in drawn.items():
+    path = place / f"{name}.png"
+    if figures.save(lambda: figures.FIGURES[name](study), study.digest, path):  # noqa: B023
+      print(f"wrote {path}")
+
+
+def main():
+  if bool(_RESULTS.value) != bool(_OUTPUT.value):
+    raise Error("--results and --output go together.")
+  if _RESULTS.value:
+    _of_folder(_RESULTS.value, pathlib.Path(_OUTPUT.value).resolve())
+    return
+  from experiments.report import figures, page
+
+  docs = (page.ROOT / page.PAPER).parent
+  if _HTML.value:
+    folder = pathlib.Path(_HTML.value)
+    text = (page.ROOT / page.PAPER).read_text(encoding="utf-8")
+    _write(folder / "paper.html", page.to_html(text, docs))
+    for name, data, draw in page.pictures():
+      figures.save(draw, data, folder / f"{name}.pdf")
+    return
+  for name, data, draw in page.pictures():
+    path = docs / page.FIGURES / f"{name}.png"
+    if not figures.is_current(path, data) and figures.save(draw, data, path):
+      print(f"wrote {path}")
+  for name in page.PAGES:
+    _write(page.ROOT / name, page.updated(name))
+
+
+if __name__ == "__main__":
+  command_line.run(main)

@@ -1,0 +1,43 @@
+"""Lists every result, page and figure that is not current; exit code 1 if any.
+
+  python -m experiments.report.release_check
+
+A page is current while `make table` would write the same, a figure while it was
+drawn from today's results by today's code.
+"""
+
+from typing import Iterator
+
+from tsenh.base import command_line, results
+from tsenh.base.errors import Error
+
+
+def problems() -> Iterator[str]:
+  """One line for each thing that is not current."""
+  from experiments.report import figures, page, staleness
+
+  for path in sorted(page.RESULTS.rglob("*.json")):
+    why = staleness.reasons(results.read(str(path)))
+    if why:
+      yield f"{path.relative_to(page.ROOT)}: {', '.join(why)}"
+  for name in page.PAGES:
+    try:
+      if page.updated(name) != (page.ROOT / name).read_text(encoding="utf-8"):
+        yield f"{name}: run `make table`"
+    except Error as error:
+      yield f"{name}: {error}"
+  for name, data, _ in page.pictures():
+    path = page.ROOT / "docs" / page.FIGURES / f"{name}.png"
+    if not figures.is_current(path, data):
+      yield f"{path.relative_to(page.ROOT)}: run `make table`"
+
+
+def main():
+  found = list(problems())
+  print("\n".join(found) or "Every result, page and figure is current.")
+  if found:
+    command_line.fail(f"{len(found)} files are not current.")
+
+
+if __name__ == "__main__":
+  command_line.run(main)

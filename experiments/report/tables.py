@@ -1,0 +1,313 @@
+"""The tables of docs/paper.md, and the small one of a folder of results.
+
+Each function of `PARTS` takes a study and returns Markdown: what stands between
+the markers of that name. What was not measured stays a blank cell. Nothing here
+says better or worse: the tables hold differences, intervals and p values.
+"""
+
+import functools
+from typing import Any, Callable, Dict
+
+import numpy as np
+import pandas as pd
+
+from experiments import published
+from experiments.report import rates, reader, significance, staleness
+from experiments.report.reader import Study, label, summary
+
+PQ_TOLERANCE = 0.5  # Points.
+PRO_TOLERANCE = 0.2  # Points.
+CONVENTIONS = {"hits": "as decoded", "n_hits": "normalized"}
+# What PRO, trained by the paper's recipe, is compared with at other bits.
+PEERS = (*reader.QUANTIZATION, *reader.HASHING)
+NOT_MEASURED = "*Not measured.*"
+_RECIPE = f"family == 'pro' and epochs == {published.EPOCHS}"
+
+
+# Columns whose heads are not their names, or whose numbers have not two
+# decimals.
+_COLUMNS = {
+  "label": ("method", ""),
+  "bits": ("bits per face", ",.1f"),
+  "bytes": ("bytes per face", ".1f"),
+  "bpp": ("BPP", ".2f"),
+  "paper_bpp": ("paper: BPP", ".2f"),
+  "paper_accuracy": ("paper: accuracy, %", ".2f"),
+  "accuracy": ("accuracy, %", ".2f"),
+  "accuracy_sd": ("± over seeds", ".2f"),
+  "over_folds": ("± over folds", ".2f"),
+  "normalized": ("normalized, %", ".2f"),
+  "difference": ("difference, points", "+.2f"),
+  "correct_pairs": ("correct pairs", ",.5g"),
+  "auc": ("AUC, %", ".3f"),
+  "eer": ("EER, %", ".2f"),
+  "tar": ("TAR at FAR 0.1 %, %", ".2f"),
+  "mse": ("MSE", ".1e"),
+  "snr": ("SNR, dB", ".1f"),
+  "slack": ("slack", "+.2f"),
+  "epochs": ("epochs", ".0f"),
+  "updates": ("updates", ",.0f"),
+  "auc_seen": ("AUC, people of the training set", ".2%"),
+  "auc_unseen": ("AUC, other people", ".2%"),
+}
+
+
+def markdown(rows: Any, columns: str = "", **heads: str) -> str:
+  """A Markdown table, the first column aligned left, the others right.
+
+  Args:
+    rows: a DataFrame, or what makes one. Text stands as it is, and what is
+      missing is blank.
+    columns: their names with blanks between; by default all.
+    **heads: heads in place of those of `_COLUMNS`.
+  """
+  frame = pd.DataFrame(rows)
+  if frame.empty:
+    return NOT_MEASURED
+  lines = []
+  for key in columns.split() or frame.columns:
+    head, spec = _COLUMNS.get(key, (key.replace("_", " "), ""))
+    values = frame.get(key, pd.Series([""] * len(frame)))
+    cells = ["" if pd.isna(value) else _cell(value, spec) for value in values]
+    lines.append([heads.get(key, head), "--:" if lines else "---", *cells])
+  return "\n".join(f"| {' | '.join(line)} |" for line in zip(*lines))
+
+
+def _cell(value: Any, spec: str) -> str:
+  if isinstance(value, (str, int, np.integer)):
+    return value if isinstance(value, str) else f"{value:,}"
+  default = ".2f" if value == 0 or abs(value) >= 1e-4 else ".1e"
+  text = format(value, spec or default)
+  # Never -0.00.
+  return text.replace("-", "+") if not text.strip("-0.") else text
+
+
+# The paper's Table 1.
+
+
+def _at_rate(runs: pd.DataFrame, bits: float, study: Study) -> Dict[str, Any]:
+  """What `summary` says of a method, interpolated at a rate."""
+  row = {"bits": bits, "bpp": bits / study.dim, "setting": "beyond its rates"}
+  hits, n_hits = (
+    list(rates.interpolate_seeds(runs, key, bits)) for key in CONVENTIONS
+  )
+  if hits:
+    hits, n_hits, num_pairs = np.stack(hits), np.stack(n_hits), study.num_pairs
+    row["setting"] = "interpolated"
+    row["accuracy"] = significance.accuracy(hits, num_pairs)
+    row["accuracy_sd"] = significance.seed_spread(hits, num_pairs)
+    row["over_folds"] = significance.fold_spread(hits, num_pairs)
+    row["correct_pairs"] = hits.sum(axis=1).mean()
+    row["normalized"] = significance.accuracy(n_hits, num_pairs)
+  return row
+
+
+def _render_table_1(families: str, study: Study) -> str:
+  """Table 1 beside what is measured, PRO and PRO-E at the paper's rates."""
+  rows = []
+  for family in families.split():
+    measured = summary(study).query("family == @family")
+    name = label(family)
+    for shown in measured["label"].unique() if len(measured) else [name]:
+      own = measured[measured["label"] == shown].set_index("setting")
+      runs = study.runs[study.runs["label"] == shown]
+      points = zip(published.SETTINGS[name], published.TABLE_1[name])
+      for setting, point in points:
+        row = {"setting": setting}
+        if family.startswith("pro") and len(runs):
+          row = _at_rate(runs, study.dim * point.bits_per_dimension, study)
+        elif setting in own.index:
+          row.update(own.loc[setting])
+        row["label"], row["paper_bpp"] = shown, point.bits_per_dimension
+        row["paper_accuracy"] = point.accuracy
+        row["difference"] = row.get("accuracy", np.nan) - point.accuracy
+        rows.append(row)
+  columns = "label setting paper_bpp paper_accuracy bpp bits accuracy"
+  columns += " difference accuracy_sd over_folds correct_pairs normalized"
+  return markdown(rows, columns)
+
+
+# What this reproduction set itself.
+
+
+def render_bars(study: Study) -> str:
+  """The bars, met or not, and by how much."""
+  known = study.runs.groupby(["family", "setting"])
+  known = known[["correct_pairs", "accuracy", "mse"]].mean()
+  pairs = study.test_set.correct_pairs
+  found = known["correct_pairs"].get(("none", ""))
+  bars = [("uncompressed, correct pairs", found, pairs, pairs)]
+  for bits, point in zip(published.SETTINGS["PQ"][:3], published.TABLE_1["PQ"]):
+    found = known["accuracy"].get(("pq", bits))
+    low, high = point.accuracy - PQ_TOLERANCE, point.accuracy + PQ_TOLERANCE
+    bars.append((f"PQ, {bits} bits, %", found, low, high))
+  for point in published.TABLE_1["PRO"]:
+    bits = study.dim * point.bits_per_dimension
+    found = _at_rate(study.runs.query(_RECIPE), bits, study).get("accuracy")
+    name = f"PRO, {published.EPOCHS} epochs, {bits:.1f} bits, %"
+    bars.append((name, found, point.accuracy - PRO_TOLERANCE, np.nan))
+  for qp in published.SETTINGS["SQ-E"]:
+    mse = [known["mse"].get((f, qp), np.nan) for f in ("sq-e", "sq-mid")]
+    name = f"SQ-E, QP {qp}, squared error over SQ's at the mid-point, %"
+    bars.append((name, 100 * mse[0] / mse[1], np.nan, 99.99))
+  columns = ["bar", "found", "at_least", "at_most"]
+  # Compared as printed: the paper's numbers have two decimals as well.
+  frame = pd.DataFrame(bars, columns=columns).astype({"found": float}).round(2)
+  low, high = frame["at_least"], frame["at_most"]
+  frame["slack"] = np.fmin(frame["found"] - low, high - frame["found"]).round(2)
+  met = np.where(frame["slack"] >= 0, "met", "**not met**")
+  frame["outcome"] = np.where(frame["found"].isna(), "not measured", met)
+  return markdown(frame, "bar found at_least at_most slack outcome")
+
+
+# Tests: one family of the page.
+
+
+def _test(study: Study, part: str, key: str, row, first, second):
+  """A row of `comparisons`: what may differ is a row of `summary`, or PRO."""
+  paired = part == "enhancement"
+  test = significance.compare(first, second, study.num_pairs, paired)
+  if test is None:
+    return None
+  test.update(row[["label", "setting", "bits"]], part=part)
+  test["features"] = CONVENTIONS[key]
+  test["interval"] = f"{test['low']:+.2f} to {test['high']:+.2f}"
+  agree = {True: "yes", False: "no"}[test["seeds_agree"]]
+  test["seeds_agree"] = agree if test["num_seeds"] > 2 else "too few"
+  return test
+
+
+@functools.lru_cache(maxsize=8)
+def comparisons(study: Study) -> pd.DataFrame:
+  """All tests of the page, corrected together: one family, a row for each."""
+  rows, runs = [], study.runs
+  parts = {"pro-e": ("enhancement", "pro"), "pro": ("pca", "pca-at-pro")}
+  for key in CONVENTIONS:
+    for _, row in summary(study).iterrows():
+      own = row["runs"].set_index("seed")[key]
+      if row["family"] in PEERS:
+        recipe = runs.query(_RECIPE)
+        second = rates.interpolate_seeds(recipe, key, row["bits"])
+        rows.append(_test(study, "peers", key, row, own, second))
+      elif row["family"] in parts:
+        part, other = parts[row["family"]]
+        keys = ["epochs", "setting"]
+        same = (runs[keys] == row[keys]).all(axis=1)
+        first = runs[same & (runs["family"] == other)].set_index("seed")[key]
+        rows.append(_test(study, part, key, row, first, own))
+  tests = pd.DataFrame([row for row in rows if row])
+  if len(tests):
+    tests["p_holm"] = significance.holm(list(tests["p"]))
+    for key in ("p", "p_holm"):
+      shown = tests[key].map("{:.3f}".format)
+      tests[f"{key}_shown"] = shown.mask(tests[key] < 0.001, "< 0.001")
+  return tests
+
+
+def _render_tests(part: str, first: str, second: str, study: Study) -> str:
+  tests = comparisons(study)
+  columns = "label setting bits features first second difference interval"
+  return markdown(
+    tests[tests["part"] == part] if len(tests) else tests,
+    f"{columns} p_shown p_holm_shown seeds seeds_agree",
+    first=f"{first}, %",
+    second=f"{second}, %",
+    interval="95 % interval",
+    p_shown="p",
+    p_holm_shown=f"p (Holm, {len(tests)} tests)",
+  )
+
+
+# Rates, costs, and everything.
+
+
+def render_bd(study: Study) -> str:
+  """Bits of every method against PRO's at equal squared error."""
+  frame = summary(study).query("family != 'pca-at-pro'").dropna(subset="snr")
+  curves = {
+    name: list(zip(points["bits"], points["snr"]))
+    for name, points in frame.groupby("label", sort=False)
+  }
+  rows = {name: {"label": name} for name in curves}
+  for anchor in frame.query("family == 'pro'")["label"].unique():
+    for name, curve in curves.items():
+      value = rates.bd_rate(curves[anchor], curve) if name != anchor else ""
+      value = value if isinstance(value, str) else f"{value:+.1f}"
+      rows[name][f"bits against {anchor}, %"] = value
+  return markdown(rows.values())
+
+
+def render_cost(study: Study) -> str:
+  """Parameters, and multiply-adds for one face, of sender and receiver."""
+  frame = summary(study)
+  for key in ("parameters", "multiply_adds"):
+    for side in ("sender", "receiver"):
+      counts = [(runs[key].iat[0] or {}).get(side) for runs in frame["runs"]]
+      counts = ["" if count is None else f"{count:,}" for count in counts]
+      frame[f"{key.replace('_', '-')}, {side}"] = counts
+  costs = list(frame.columns[-4:])
+  groups = frame.groupby(["label", *costs], sort=False)["setting"]
+  return markdown(groups.agg(", ".join).reset_index())
+
+
+def render_points(study: Study) -> str:
+  """Every measured point, in order of rate, and its files by seed."""
+  frame = summary(study)
+  folder = f"../experiments/results/paper/{study.test_set.network}"
+  frame["files"] = [
+    " ".join(
+      f"[{'json' if seed < 0 else seed}]({folder}/{file})"
+      for seed, file in sorted(zip(runs["seed"], runs["file"]))
+    )
+    for runs in frame["runs"]
+  ]
+  columns = "label setting bits bpp accuracy accuracy_sd over_folds"
+  columns += " correct_pairs normalized auc eer tar mse snr files"
+  return markdown(frame, columns, files="files, by seed")
+
+
+def render_status(study: Study) -> str:
+  """How much of the study there is, and what of it is not current."""
+  runs = study.runs
+  dates = sorted({date[:10] for date in runs["date"]})
+  counts = runs[runs["family"] == "pro"].groupby("label")["seed"].nunique()
+  missing = [f for f in reader.FAMILIES if f not in set(runs["family"])]
+  stale = list(zip(runs["file"], runs["stale"]))
+  if study.features:
+    stale.append(("features.json", staleness.reasons(study.features)))
+  return (
+    f"{len(runs)} evaluations on {runs['features'].iat[0]},"
+    f" {study.num_pairs:,} pairs, made"
+    f" {' to '.join(dates[:1] + dates[1:][-1:])}."
+    f" Seeds: {', '.join(f'{name}: {n}' for name, n in counts.items())}."
+    f" Not measured: {', '.join(map(label, missing)) or 'nothing'}.\n\n"
+    f"{staleness.sentence(stale)}"
+  ).strip()
+
+
+def small(study: Study) -> str:
+  """The evaluations of a folder beside the paper's Table 1."""
+  frame = study.runs.sort_values("bits")
+  points = frame["method"].map(published.counterpart)
+  frame["paper_bpp"] = [p.bits_per_dimension if p else None for p in points]
+  frame["paper_accuracy"] = [p.accuracy if p else None for p in points]
+  columns = "method bits bpp accuracy over_folds correct_pairs normalized mse"
+  return markdown(frame, f"{columns} paper_bpp paper_accuracy")
+
+
+# What stands between the markers of docs/paper.md.
+PARTS: Dict[str, Callable[[Study], str]] = {
+  "status": render_status,
+  "bars": render_bars,
+  "pro": functools.partial(_render_table_1, "pro pro-e"),
+  "quantization": functools.partial(_render_table_1, "pq opq dbh dhn"),
+  "scalar": functools.partial(_render_table_1, "sq sq-e"),
+  "enhancement": functools.partial(
+    _render_tests, "enhancement", "PRO", "PRO-E"
+  ),
+  "pca": functools.partial(_render_tests, "pca", "PCA", "PRO"),
+  "peers": functools.partial(_render_tests, "peers", "method", "PRO"),
+  "bjontegaard": render_bd,
+  "cost": render_cost,
+  "points": render_points,
+}
