@@ -3,9 +3,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 PY := $(VENV)/bin/python
-# Installed: the package and what draws; and what tests, compares and documents.
+# Installed: the package and what draws; what tests and compares; the site.
 DRAWS := $(VENV)/.draws
 ALL := $(VENV)/.all
+DOCS := $(VENV)/.docs
 LAMBDAS := 1e-4 1e-5 1e-6 1e-7
 QPS := 50 45 40 30
 LONG_EPOCHS := 400
@@ -34,8 +35,12 @@ $(DRAWS): setup.py pyproject.toml constraints.txt | $(VENV)
 	@touch $@
 
 $(ALL): setup.py pyproject.toml constraints.txt | $(VENV)
-	$(PIP) --editable '.[paper,test,docs]'
+	$(PIP) --editable '.[paper,test]'
 	@touch $@ $(DRAWS)
+
+$(DOCS): $(ALL)
+	$(PIP) --editable '.[docs]'
+	@touch $@
 
 demo: $(DRAWS) ## Train a codec, code LFW, evaluate, draw (about 4 min)
 	@mkdir -p demo
@@ -108,7 +113,7 @@ report: $(ALL) ## Build the page of the experiments as HTML, with PDF figures
 	$(PY) -m experiments.report --html=build/report
 
 release-check: $(ALL) ## Fail while a result or a page is older than its code
-	$(PY) -m experiments.report.release_check
+	$(PY) -m experiments.release_check
 
 benchmark: $(ALL) ## Time training and coding (about 7 min, 12 GB of disk)
 	$(PY) -m experiments.benchmarks.training \
@@ -134,7 +139,7 @@ kill-test: $(ALL) ## Kill a training run 20 times and compare (about 25 min)
 	$(PY) -m experiments.benchmarks.kill_and_resume \
 	  --output=$(RESULTS)/benchmarks/kill_and_resume.json
 
-docs: $(ALL) ## Build the documentation site, strictly, into build/site
+docs: $(DOCS) ## Build the documentation site, strictly, into build/site
 	$(VENV)/bin/mkdocs build --strict --site-dir build/site
 
 clean: ## Remove what the targets above made

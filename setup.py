@@ -32,11 +32,14 @@ import setuptools  # noqa: E402
 REPORT = [
   "matplotlib>=3.7",
   "pandas>=2.0,<3",
-  "tabulate>=0.9",
   "bjontegaard>=1.3,<2",
   "Markdown>=3.5",
 ]
-DOCS = []
+DOCS = [
+  "mkdocs-material>=9.5,<10",
+  "mkdocstrings[python]>=0.27",
+  "mkdocs-jupyter>=0.25",
+]
 HERE = pathlib.Path(__file__).parent
 
 setuptools.setup(

@@ -29,8 +29,8 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 from absl import flags
 
+from experiments import staleness
 from experiments.choices import EPOCHS, LAMBDAS, TEACHERS, updates
-from experiments.report import staleness
 from tsenh.base import command_line, results
 from tsenh.base.errors import Error
 from tsenh.data import manifests

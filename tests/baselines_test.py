@@ -3,7 +3,13 @@ import pytest
 
 from tsenh import baselines
 from tsenh.base.errors import Error
-from tsenh.baselines import dbh, dhn
+from tsenh.baselines import (
+  binary_codes,
+  dbh,
+  dhn,
+  faiss_codec,
+  quantization,
+)
 from tsenh.data import feature_sets
 from tsenh.data.feature_sets import FeatureSet
 
@@ -128,3 +134,22 @@ def test_a_face_is_paired_with_another_of_the_same_person():
   # Who has one face is paired with it.
   assert {(2, 2, 7), (5, 5, 9)} <= pairs
   assert len(pairs) == 5
+
+
+def test_costs_count_codebooks_and_rotations():
+  pq, opq, rq = (quantization._costs(k, 128, 16) for k in ("pq", "opq", "rq"))
+  assert pq["sender"] == (256 * 128, 256 * 128)
+  assert pq["receiver"] == (256 * 128, 0)
+  assert opq["receiver"] == (256 * 128 + 128**2, 128**2)
+  # A stage has centroids of the whole dimension, and five are followed.
+  assert rq["sender"] == (16 * 256 * 128, 5 * 16 * 256 * 128)
+
+
+def test_hyperplanes_are_signs_of_a_rotation_that_the_seed_turns(people):
+  first, second = (binary_codes.fit("lsh", people, 32, seed) for seed in (0, 1))
+  assert isinstance(first, faiss_codec.FaissCodec)
+  codes = np.unpackbits(first.encode(people.features), axis=1)
+  mirrored = np.unpackbits(first.encode(-people.features), axis=1)
+  assert (codes != mirrored).mean() > 0.99
+  assert (codes != np.unpackbits(second.encode(people.features), axis=1)).any()
+  assert first.costs()["sender"].multiply_adds == 128 * 32

@@ -270,7 +270,7 @@ def test_features_are_described():
   "module",
   [
     "report.__main__, experiments.report.page",
-    "report.release_check",
+    "release_check",
     "studies.describe_features",
   ],
 )

@@ -146,6 +146,23 @@ def draw_rate_accuracy(study: Study):
   return figure
 
 
+def draw_front(study: Study):
+  """The front page's: what came out, and what keeps up with it."""
+  points = reader.summary(study)
+  points = points[
+    points["family"].isin(("none", "pro", "pro-e", "pca-at-pro", "pq", "rq"))
+    & points["epochs"].isin((0, published.EPOCHS))
+  ]
+  if study.smoke or not any(points["family"] == "pro"):
+    return None
+  figure, axes = plt.subplots(figsize=(1.3 * _WIDTH, 3.9))
+  _panel(axes, points, "accuracy", study)
+  top = points["accuracy"].max()
+  axes.set(ylabel="LFW accuracy, %", ylim=(top - _ZOOM, top + 0.1))
+  axes.set_xlim(right=600)
+  return figure
+
+
 def draw_distortion(study: Study):
   """Squared error over rate, beside the Gaussian bound."""
   points = reader.summary(study).query("mse > 0 and family != 'pca-at-pro'")
@@ -159,27 +176,6 @@ def draw_distortion(study: Study):
     seen = (bits > points["bits"].min()) & (mse > points["mse"].min() / 5)
     axes.plot(bits[seen], mse[seen], "k-", lw=1.5, label="Gaussian bound")
   _panel(axes, points, "mse", study)
-  return figure
-
-
-def draw_objectives(study: Study):
-  """Training objectives of the hashing methods, of the first seed."""
-  points = reader.summary(study)
-  points["objective"] = [runs["objective"].iat[0] for runs in points["runs"]]
-  points = points.dropna(subset="objective")
-  if points.empty:
-    return None
-  figure, axes = plt.subplots(figsize=(_WIDTH, 3.6))
-  for i, (_, point) in enumerate(points.iterrows()):
-    values = np.array(point["objective"]) / point["objective"][0]
-    label = f"{point['label']}, {point['setting']} bits"
-    style = {
-      "color": _COLORS[point["family"]],
-      "ls": ["-", "--", "-.", ":"][i % 4],
-    }
-    axes.plot(np.linspace(0, 1, len(values)), values, label=label, **style)
-  axes.set(xlabel="share of the training", ylabel="objective / first")
-  axes.legend(ncols=2)
   return figure
 
 
@@ -209,13 +205,13 @@ def draw_length(study: Dict[str, Any]):
 
 
 FIGURES: Dict[str, Callable[[Study], Any]] = {
+  "front": draw_front,
   "rate_accuracy": draw_rate_accuracy,
   "histograms": draw_histograms,
   "spectrum": draw_spectrum,
   "auc": partial(_draw_over_rate, "auc", "AUC, %"),
   "eer": partial(_draw_over_rate, "eer", "equal error rate, %"),
   "distortion": draw_distortion,
-  "objectives": draw_objectives,
 }
 
 

@@ -11,8 +11,8 @@ from typing import Any, Dict
 import numpy as np
 import pandas as pd
 
-from experiments import published
-from experiments.report import reader, staleness
+from experiments import published, staleness
+from experiments.report import reader
 from experiments.report.tables import markdown
 from tsenh.base import provenance, results
 from tsenh.data import manifests
@@ -32,7 +32,6 @@ def render_speed(folder: pathlib.Path) -> str:
   names = [f"benchmarks/{name}.json" for name in names]
   warning, training, coding, kills = _read(folder, *names)
   ratios, ms = training["ratio_per_round"], training["ms_per_step"]
-  trials = kills["trials"]
   rows = []
   for packing in ("shared", "separate"):
     for way in ("encode", "decode"):
@@ -45,9 +44,10 @@ def render_speed(folder: pathlib.Path) -> str:
     f"A training step is {training['ratio_median']:.1f} times as fast as under"
     f" plain Keras `fit` (rounds {min(ratios):.1f} to {max(ratios):.1f}:"
     f" {np.median(ms['tsenh']):.2f} against {np.median(ms['keras_fit']):.2f}"
-    f" ms).\n\nOf {len(trials)} training runs killed at random times and"
-    f" resumed, {sum(trial['identical'] for trial in trials)} ended in the bits"
-    f" of the run that was left alone.\n\nWhole processes:\n\n{markdown(rows)}"
+    f" ms).\n\nOf {len(kills['trials'])} training runs killed at random times,"
+    f" {kills['num_resumed']} were past their first checkpoint;"
+    f" {kills['num_resumed_identical']} of these resumed to the bits of the run"
+    f" that was left alone.\n\nWhole processes:\n\n{markdown(rows)}"
   )
 
 

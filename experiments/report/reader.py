@@ -14,8 +14,7 @@ from typing import Any, Dict, Optional
 import numpy as np
 import pandas as pd
 
-from experiments import choices
-from experiments.report import staleness
+from experiments import choices, staleness
 from tsenh.base import results
 from tsenh.base.errors import Error
 from tsenh.data import manifests

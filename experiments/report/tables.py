@@ -11,8 +11,8 @@ from typing import Any, Callable, Dict
 import numpy as np
 import pandas as pd
 
-from experiments import published
-from experiments.report import rates, reader, significance, staleness
+from experiments import published, staleness
+from experiments.report import rates, reader, significance
 from experiments.report.reader import Study, label, summary
 
 PQ_TOLERANCE = 0.5  # Points.

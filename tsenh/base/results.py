@@ -1,7 +1,7 @@
 """One measurement = one JSON file; docs/results.md lists the keys.
 
 Each names the code and the data that it measured, so that a page can tell which
-of its numbers are older than the code (experiments.report.staleness).
+of its numbers are older than the code (experiments.staleness).
 """
 
 import json

@@ -1,6 +1,6 @@
 """Lists every result, page and figure that is not current; exit code 1 if any.
 
-  python -m experiments.report.release_check
+  python -m experiments.release_check
 
 A page is current while `make table` would write the same, a figure while it was
 drawn from today's results by today's code.
@@ -14,7 +14,8 @@ from tsenh.base.errors import Error
 
 def problems() -> Iterator[str]:
   """One line for each thing that is not current."""
-  from experiments.report import figures, page, staleness
+  from experiments import staleness
+  from experiments.report import figures, page
 
   for path in sorted(page.RESULTS.rglob("*.json")):
     why = staleness.reasons(results.read(str(path)))
