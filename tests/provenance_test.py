@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 
 from tsenh.base import command_line, errors, files, provenance, results
-from tsenh.training import command, recipe, runs
+from tsenh.training import runs
 
 
 def test_a_result_names_the_code_that_is_loaded_and_what_a_command_imports():
@@ -151,12 +151,6 @@ def test_a_resumed_run_lists_all_its_commits(tmp_path):
     errors.Error, match="the run has epochs 2, but now it is 1"
   ):
     runs.begin(tmp_path, {"epochs": 1}, resume=True, overwrite=False)
-
-
-def test_the_training_commands_share_their_flags():
-  assert command.FEATURES.default == "faces"
-  assert recipe.EPOCHS.default == 40
-  assert recipe.BATCH_SIZE.default == 32
 
 
 def test_a_file_is_whole_or_not_there(tmp_path):

@@ -46,6 +46,7 @@ def assert_same_state(a, b):
     np.testing.assert_array_equal(a[key], b[key], err_msg=key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epsilon", [1e-7, 1e-3])
 def test_the_compiled_loop_equals_adam_written_out(faces, epsilon):
   """Three epochs against a plain loop of the update rule in NumPy float64."""
@@ -87,6 +88,7 @@ def test_the_loss_falls(faces):
   assert metrics[-1]["loss"] < 0.5 * metrics[0]["loss"]
 
 
+@pytest.mark.slow
 def test_one_seed_one_result_and_another_seed_another(faces):
   states = []
   for seed in (3, 3, 4):
@@ -98,6 +100,7 @@ def test_one_seed_one_result_and_another_seed_another(faces):
   assert (states[0][name] != states[2][name]).any()
 
 
+@pytest.mark.slow
 def test_a_restored_run_ends_in_the_same_bits(faces):
   whole = make(faces)
   run(whole, 4)
@@ -109,6 +112,7 @@ def test_a_restored_run_ends_in_the_same_bits(faces):
   assert_same_state(second.state(), whole.state())
 
 
+@pytest.mark.slow
 def test_the_length_of_a_call_does_not_change_the_result(faces, monkeypatch):
   states = []
   row_bytes = 4 * (128 + 16)
@@ -129,6 +133,7 @@ def test_too_few_features_and_a_diverged_run_are_errors(faces):
     run(make(faces, learning_rate=1e30), 3)
 
 
+@pytest.mark.slow
 def test_a_call_takes_no_more_memory_than_it_may(faces, monkeypatch):
   row_bytes = 4 * (128 + 16)
   sizes = []
@@ -149,6 +154,7 @@ def test_a_call_takes_no_more_memory_than_it_may(faces, monkeypatch):
     assert max(sizes) <= max(limit, 32 * row_bytes)
 
 
+@pytest.mark.slow
 def test_a_sampler_picks_the_batches(faces):
   class Same:
     batch_size, steps_per_epoch = 32, 9
@@ -169,6 +175,7 @@ def test_a_sampler_picks_the_batches(faces):
   assert (shuffled.state()[name] != first[name]).any()
 
 
+@pytest.mark.slow
 def test_variables_of_training_alone_are_trained_and_kept_apart(faces):
   codec = Codec(128, 16, 24, seed=3)
   scale = tf.Variable(2.0 * tf.ones([1]))

@@ -1,0 +1,48 @@
+"""--help and wrong flags of every command: quick, and without TensorFlow."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import COMMANDS, ROOT
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_help_teaches(run, module, tmp_path):
+  process = run(f"tsenh.{module}", "--help", cwd=tmp_path)
+  text = process.stdout.decode()
+  assert f"python -m tsenh.{module} --" in text
+  own = {
+    "train_codec": "--lambda",
+    "train_enhancer": "--low",
+    "train_pca": "--step",
+    "train_sq": "--qp",
+    "train_sq_enhancer": "--qp",
+  }
+  assert own.get(module, "--codec") in text
+  if module in own:
+    assert "--features" in text
+  if module in ("train_codec", "train_enhancer", "train_sq_enhancer"):
+    assert re.search(r"--epochs: Epochs.\s+\(default: '40'\)", text)
+    assert re.search(r"--features: .*?\(default: 'faces'\)", text, re.DOTALL)
+
+
+@pytest.mark.parametrize("flag", ["--help", "--no_such_flag=1"])
+@pytest.mark.parametrize("module", COMMANDS)
+def test_help_and_a_wrong_flag_are_answered_without_tensorflow(
+  module, flag, tmp_path
+):
+  process = subprocess.run(
+    [sys.executable, "-X", "importtime", "-m", f"tsenh.{module}", flag],
+    cwd=tmp_path,
+    env={"PYTHONPATH": str(ROOT)},
+    capture_output=True,
+    check=False,
+  )
+  assert process.returncode == (0 if flag == "--help" else 1)
+  imported = process.stderr.decode()
+  assert "tsenh.base.command_line" in imported
+  for name in ("tensorflow", "scipy", "matplotlib", "faiss"):
+    assert f"| {name}\n" not in imported.replace("  ", ""), name
+    assert f" {name}\n" not in imported, name
