@@ -45,7 +45,10 @@ def test_importing_tsenh_does_not_import_tensorflow():
 @pytest.mark.parametrize("packing", ["shared", "separate"])
 def test_the_bytes_are_those_of_the_command(run, lfw, pro, packing, tmp_path):
   run(
-    *("tsenh.encode", "--codec=pro-1e-6", "--input=lfw", "--output=lfw.tsf"),
+    "tsenh.encode",
+    "--codec=pro-1e-6",
+    "--input=lfw",
+    "--output=lfw.tsf",
     f"--packing={packing}",
     cwd=tmp_path,
   )
@@ -57,7 +60,9 @@ def test_the_bytes_are_those_of_the_command(run, lfw, pro, packing, tmp_path):
     pro.decompress(data, start=1000, count=50), decoded[1000:1050]
   )
   run(
-    *("tsenh.decode", "--codec=pro-1e-6", "--input=lfw.tsf"),
+    "tsenh.decode",
+    "--codec=pro-1e-6",
+    "--input=lfw.tsf",
     "--output=lfw.npy",
     cwd=tmp_path,
   )

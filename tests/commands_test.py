@@ -32,7 +32,10 @@ def fails(process, *parts):
 def encoded(run, tmp_path_factory):
   folder = tmp_path_factory.mktemp("encoded")
   run(
-    *("tsenh.encode", "--codec=pro-1e-6", "--input=lfw", "--output=lfw.tsf"),
+    "tsenh.encode",
+    "--codec=pro-1e-6",
+    "--input=lfw",
+    "--output=lfw.tsf",
     cwd=folder,
   )
   return folder / "lfw.tsf"
@@ -105,7 +108,10 @@ def test_training_leaves_a_complete_run_folder(trained):
   assert list((trained / "tensorboard").glob("events.*"))
   files = {path.name for path in trained.iterdir() if path.is_file()}
   assert files == {
-    *("config.json", "weights.npz", "tables.npz", "training_state.npz"),
+    "config.json",
+    "weights.npz",
+    "tables.npz",
+    "training_state.npz",
     "validation.json",
   }
 
@@ -116,8 +122,12 @@ def test_tensorboard_reads_the_scalars(trained):
   events = event_accumulator.EventAccumulator(str(trained / "tensorboard"))
   events.Reload()
   assert set(events.Tags()["tensors"]) == {
-    *("loss", "distortion", "rate", "validation/entropy_bits_per_feature"),
-    *("validation/mse", "validation/accuracy"),
+    "loss",
+    "distortion",
+    "rate",
+    "validation/entropy_bits_per_feature",
+    "validation/mse",
+    "validation/accuracy",
   }
   assert [e.step for e in events.Tensors("loss")] == [20, 40, 60]
   assert [e.step for e in events.Tensors("validation/mse")] == [40, 60]
@@ -127,7 +137,9 @@ def test_validation_while_training_is_that_of_evaluate(run, trained, tmp_path):
   records = json.loads((trained / "validation.json").read_text())
   assert [record["epoch"] for record in records] == [2, 3]
   run(
-    *("tsenh.evaluate", f"--codec={trained}", "--features=faces-validation"),
+    "tsenh.evaluate",
+    f"--codec={trained}",
+    "--features=faces-validation",
     "--output=result.json",
     cwd=tmp_path,
   )
@@ -161,7 +173,10 @@ def test_a_finished_run_is_continued_with_more_epochs(
   assert config["status"] == "finished"
   fails(
     run(
-      *("tsenh.train_codec", *flags, "--epochs=2", "--resume"),
+      "tsenh.train_codec",
+      *flags,
+      "--epochs=2",
+      "--resume",
       cwd=tmp_path,
       check=False,
     ),
@@ -192,7 +207,10 @@ def test_a_killed_run_resumes_to_the_same_bits(run, small_faces, tmp_path):
   assert len(text.splitlines()) == 1
   fails(
     run(
-      *("tsenh.train_codec", *flags, *resume, "--seed=1"),
+      "tsenh.train_codec",
+      *flags,
+      *resume,
+      "--seed=1",
       cwd=tmp_path,
       check=False,
     ),
@@ -200,7 +218,10 @@ def test_a_killed_run_resumes_to_the_same_bits(run, small_faces, tmp_path):
   )
   fails(
     run(
-      *("tsenh.encode", "--codec=killed", "--input=lfw", "--output=x.tsf"),
+      "tsenh.encode",
+      "--codec=killed",
+      "--input=lfw",
+      "--output=x.tsf",
       cwd=tmp_path,
       check=False,
     ),
@@ -321,7 +342,9 @@ def test_encoding_and_decoding_by_file_and_by_pipe_agree(
   run, encoded, tmp_path
 ):
   run(
-    *("tsenh.decode", "--codec=pro-1e-6", f"--input={encoded}"),
+    "tsenh.decode",
+    "--codec=pro-1e-6",
+    f"--input={encoded}",
     "--output=decoded.npz",
     cwd=tmp_path,
   )
@@ -334,20 +357,30 @@ def test_encoding_and_decoding_by_file_and_by_pipe_agree(
   stream = io.BytesIO()
   np.save(stream, original)
   piped = run(
-    *("tsenh.encode", "--codec=pro-1e-6", "--input=-", "--output=-"),
+    "tsenh.encode",
+    "--codec=pro-1e-6",
+    "--input=-",
+    "--output=-",
     cwd=tmp_path,
     stdin=stream.getvalue(),
   )
   assert piped.stdout == encoded.read_bytes()
   back = run(
-    *("tsenh.decode", "--codec=pro-1e-6", "--input=-", "--output=-"),
+    "tsenh.decode",
+    "--codec=pro-1e-6",
+    "--input=-",
+    "--output=-",
     cwd=tmp_path,
     stdin=piped.stdout,
   )
   np.testing.assert_array_equal(np.load(io.BytesIO(back.stdout)), decoded)
   run(
-    *("tsenh.decode", "--codec=pro-1e-6", f"--input={encoded}"),
-    *("--output=part.npy", "--start=1020", "--count=10"),
+    "tsenh.decode",
+    "--codec=pro-1e-6",
+    f"--input={encoded}",
+    "--output=part.npy",
+    "--start=1020",
+    "--count=10",
     cwd=tmp_path,
   )
   np.testing.assert_array_equal(
@@ -369,7 +402,9 @@ def test_a_damaged_file_leaves_nothing_behind(run, encoded, tmp_path):
   ):
     (tmp_path / name).write_bytes(content)
     process = run(
-      *(*common, f"--input={name}", "--output=out.npz"),
+      *common,
+      f"--input={name}",
+      "--output=out.npz",
       cwd=tmp_path,
       check=False,
     )
@@ -377,7 +412,9 @@ def test_a_damaged_file_leaves_nothing_behind(run, encoded, tmp_path):
     (tmp_path / name).unlink()
     assert not list(tmp_path.iterdir())
   process = run(
-    *(*common, "--input=-", "--output=-"),
+    *common,
+    "--input=-",
+    "--output=-",
     cwd=tmp_path,
     stdin=bytes(data),
     check=False,
@@ -395,8 +432,12 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path):
   (tmp_path / "lfw.tsf").write_text("what was here before")
   process = subprocess.run(
     [
-      *(sys.executable, "-m", "tsenh.encode", "--codec=pro-1e-6"),
-      *("--input=lfw", "--output=lfw.tsf"),
+      sys.executable,
+      "-m",
+      "tsenh.encode",
+      "--codec=pro-1e-6",
+      "--input=lfw",
+      "--output=lfw.tsf",
     ],
     cwd=tmp_path,
     env={"PYTHONPATH": str(ROOT)},
@@ -416,8 +457,12 @@ def test_a_full_disk_behind_a_pipe_is_an_error(encoded, tmp_path):
   with open("/dev/full", "wb") as full:
     process = subprocess.run(
       [
-        *(sys.executable, "-m", "tsenh.decode", "--codec=pro-1e-6"),
-        *(f"--input={encoded}", "--output=-"),
+        sys.executable,
+        "-m",
+        "tsenh.decode",
+        "--codec=pro-1e-6",
+        f"--input={encoded}",
+        "--output=-",
       ],
       cwd=tmp_path,
       env={"PYTHONPATH": str(ROOT)},
@@ -430,11 +475,15 @@ def test_a_full_disk_behind_a_pipe_is_an_error(encoded, tmp_path):
 
 def test_an_evaluations_rates_are_those_of_the_file(run, encoded, tmp_path):
   run(
-    *("tsenh.evaluate", "--codec=pro-1e-6", "--output=shared.json"),
+    "tsenh.evaluate",
+    "--codec=pro-1e-6",
+    "--output=shared.json",
     cwd=tmp_path,
   )
   run(
-    *("tsenh.evaluate", "--codec=pro-1e-6", "--output=separate.json"),
+    "tsenh.evaluate",
+    "--codec=pro-1e-6",
+    "--output=separate.json",
     "--packing=separate",
     cwd=tmp_path,
   )
@@ -457,17 +506,24 @@ def test_an_evaluations_rates_are_those_of_the_file(run, encoded, tmp_path):
 
 def test_somebody_elses_features_are_evaluated_alike(run, encoded, tmp_path):
   run(
-    *("tsenh.decode", "--codec=pro-1e-6", f"--input={encoded}"),
+    "tsenh.decode",
+    "--codec=pro-1e-6",
+    f"--input={encoded}",
     "--output=mine.npz",
     cwd=tmp_path,
   )
   external = (
-    *("tsenh.evaluate", "--codec=external", "--decoded=mine.npz"),
-    *("--bits_per_feature=200", "--output=mine.json"),
+    "tsenh.evaluate",
+    "--codec=external",
+    "--decoded=mine.npz",
+    "--bits_per_feature=200",
+    "--output=mine.json",
   )
   run(*external, "--method=mine", cwd=tmp_path)
   run(
-    *("tsenh.evaluate", "--codec=pro-1e-6", "--output=ours.json"),
+    "tsenh.evaluate",
+    "--codec=pro-1e-6",
+    "--output=ours.json",
     cwd=tmp_path,
   )
   mine, ours = (
@@ -490,8 +546,11 @@ def test_an_enhancer_between_frozen_codecs(run, trained, small_faces, tmp_path):
   expected = ROOT / "tests" / "expected" / "codecs" / "tfc"
   before = {p: p.read_bytes() for p in trained.iterdir() if p.is_file()}
   flags = (
-    *(f"--low={expected}", f"--high={trained}", f"--features={small_faces}"),
-    *("--hidden_dim=16", "--output=enhancer"),
+    f"--low={expected}",
+    f"--high={trained}",
+    f"--features={small_faces}",
+    "--hidden_dim=16",
+    "--output=enhancer",
   )
   run("tsenh.train_enhancer", *flags, "--epochs=2", cwd=tmp_path)
   run("tsenh.train_enhancer", *flags, "--epochs=4", "--resume", cwd=tmp_path)
@@ -507,18 +566,25 @@ def test_an_enhancer_between_frozen_codecs(run, trained, small_faces, tmp_path):
   assert config["last_epoch"].keys() == {"loss"}
 
   codec = f"--codec={expected}"
-  run(*("tsenh.encode", codec, "--input=lfw", "--output=lfw.tsf"), cwd=tmp_path)
+  run("tsenh.encode", codec, "--input=lfw", "--output=lfw.tsf", cwd=tmp_path)
   decoded = []
   for extra in ((), ("--enhancer=enhancer",)):
     run(
-      *("tsenh.decode", codec, "--input=lfw.tsf", "--output=lfw.npy", *extra),
+      "tsenh.decode",
+      codec,
+      "--input=lfw.tsf",
+      "--output=lfw.npy",
+      *extra,
       cwd=tmp_path,
     )
     decoded.append(np.load(tmp_path / "lfw.npy"))
   assert decoded[0].shape == decoded[1].shape == (7701, 128)
   assert (decoded[0] != decoded[1]).any(axis=1).all()
   run(
-    *("tsenh.evaluate", codec, "--enhancer=enhancer", "--output=result.json"),
+    "tsenh.evaluate",
+    codec,
+    "--enhancer=enhancer",
+    "--output=result.json",
     cwd=tmp_path,
   )
   result = json.loads((tmp_path / "result.json").read_text())
@@ -529,8 +595,11 @@ def test_an_enhancer_between_frozen_codecs(run, trained, small_faces, tmp_path):
   assert result["multiply_adds"]["receiver"] == own + 3 * 128 * 128
   fails(
     run(
-      *("tsenh.decode", f"--codec={trained}", "--enhancer=enhancer"),
-      *("--input=lfw.tsf", "--output=x.npy"),
+      "tsenh.decode",
+      f"--codec={trained}",
+      "--enhancer=enhancer",
+      "--input=lfw.tsf",
+      "--output=x.npy",
       cwd=tmp_path,
       check=False,
     ),
@@ -553,11 +622,15 @@ def test_sq_e_behind_one_quantizer(run, trained, small_faces, tmp_path):
   assert config["status"] == "finished"
 
   sq = "--codec=sq-50"
-  run(*("tsenh.encode", sq, "--input=lfw", "--output=lfw.tsf"), cwd=tmp_path)
+  run("tsenh.encode", sq, "--input=lfw", "--output=lfw.tsf", cwd=tmp_path)
   decoded = []
   for extra in ((), ("--enhancer=sq-e",)):
     run(
-      *("tsenh.decode", sq, "--input=lfw.tsf", "--output=lfw.npy", *extra),
+      "tsenh.decode",
+      sq,
+      "--input=lfw.tsf",
+      "--output=lfw.npy",
+      *extra,
       cwd=tmp_path,
     )
     decoded.append(np.load(tmp_path / "lfw.npy"))
@@ -566,7 +639,10 @@ def test_sq_e_behind_one_quantizer(run, trained, small_faces, tmp_path):
   results = []
   for extra in ((), ("--enhancer=sq-e",)):
     run(
-      *("tsenh.evaluate", sq, "--features=faces-validation", *extra),
+      "tsenh.evaluate",
+      sq,
+      "--features=faces-validation",
+      *extra,
       "--output=result.json",
       cwd=tmp_path,
     )
@@ -595,8 +671,11 @@ def test_sq_e_behind_one_quantizer(run, trained, small_faces, tmp_path):
   for codec in ("sq-45", trained):
     fails(
       run(
-        *("tsenh.evaluate", f"--codec={codec}", "--enhancer=sq-e"),
-        *("--features=faces-validation", "--output=x.json"),
+        "tsenh.evaluate",
+        f"--codec={codec}",
+        "--enhancer=sq-e",
+        "--features=faces-validation",
+        "--output=x.json",
         cwd=tmp_path,
         check=False,
       ),
@@ -607,17 +686,25 @@ def test_sq_e_behind_one_quantizer(run, trained, small_faces, tmp_path):
 def test_the_trained_run_encodes_and_decodes(run, trained, tmp_path):
   common = (f"--codec={trained}", "--packing=separate")
   run(
-    *("tsenh.encode", *common, "--input=lfw", "--output=lfw.tsf"),
+    "tsenh.encode",
+    *common,
+    "--input=lfw",
+    "--output=lfw.tsf",
     cwd=tmp_path,
   )
   run(
-    *("tsenh.decode", common[0], "--input=lfw.tsf", "--output=lfw.npy"),
+    "tsenh.decode",
+    common[0],
+    "--input=lfw.tsf",
+    "--output=lfw.npy",
     cwd=tmp_path,
   )
   assert np.load(tmp_path / "lfw.npy").shape == (7701, 128)
   fails(
     run(
-      *("tsenh.decode", "--codec=pro-1e-6", "--input=lfw.tsf"),
+      "tsenh.decode",
+      "--codec=pro-1e-6",
+      "--input=lfw.tsf",
       "--output=x.npy",
       cwd=tmp_path,
       check=False,

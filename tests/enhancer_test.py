@@ -51,8 +51,12 @@ def test_the_digest_is_that_of_format_md():
   weights = np.load(EXPECTED / "enhancer" / "weights.npz")
   sha = hashlib.sha256(b"16 128 24 20 20 classic 1")
   for part in (
-    *("fc1/kernel", "fc1/bias", "gdn/reparam_beta", "gdn/reparam_gamma"),
-    *("fc2/kernel", "fc2/bias"),
+    "fc1/kernel",
+    "fc1/bias",
+    "gdn/reparam_beta",
+    "gdn/reparam_gamma",
+    "fc2/kernel",
+    "fc2/bias",
   ):
     name = f"enhancer/{part}"
     sha.update(name.encode() + weights[name].astype("<f4").tobytes())

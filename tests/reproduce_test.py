@@ -144,8 +144,10 @@ def test_a_smoke_run_is_whole_and_is_made_once(smoke, run):
     line.split("--output=")[1] for line in rest.splitlines()
   ) == sorted(
     [
-      *("results/lsh-32-s0.json", "runs/pro-e-1e-6-e5-s0"),
-      *("results/pro-1e-6-e5-s0.json", "results/pro-e-1e-6-e5-s0.json"),
+      "results/lsh-32-s0.json",
+      "runs/pro-e-1e-6-e5-s0",
+      "results/pro-1e-6-e5-s0.json",
+      "results/pro-e-1e-6-e5-s0.json",
     ]
   )
 

@@ -148,15 +148,23 @@ def test_the_digest_is_of_the_architecture_and_the_weights(tmp_path):
   sha = hashlib.sha256(b"6 4 2 classic")
   for block in ("block1", "block2"):
     for part in (
-      *("fc1/kernel", "fc1/bias", "gdn/reparam_beta", "gdn/reparam_gamma"),
-      *("fc2/kernel", "fc2/bias"),
+      "fc1/kernel",
+      "fc1/bias",
+      "gdn/reparam_beta",
+      "gdn/reparam_gamma",
+      "fc2/kernel",
+      "fc2/bias",
     ):
       name = f"{block}/{part}"
       sha.update(name.encode() + weights[name].astype("<f4").tobytes())
   assert sha.hexdigest() == config["enhancer_digest"]
   variants = (
-    *({}, {"feature_dim": 7}, {"hidden_dim": 3}, {"num_blocks": 1}),
-    *({"gdn": "tfc"}, {"seed": 1}),
+    {},
+    {"feature_dim": 7},
+    {"hidden_dim": 3},
+    {"num_blocks": 1},
+    {"gdn": "tfc"},
+    {"seed": 1},
   )
   base = {"feature_dim": 6, "hidden_dim": 4, "num_blocks": 2}
   digests = {SQEnhancer(**{**base, **variant}).digest() for variant in variants}

@@ -22,7 +22,16 @@ def test_lfw_gives_the_check_values_of_the_data_card(lfw):
   metrics = verification.verify(distances, lfw.is_same)
   assert metrics["correct_pairs"] == 5961
   assert metrics["correct_pairs_per_fold"] == [
-    *(595, 599, 595, 595, 593, 597, 594, 599, 599, 595)
+    595,
+    599,
+    595,
+    595,
+    593,
+    597,
+    594,
+    599,
+    599,
+    595,
   ]
   assert metrics["accuracy"] == 5961 / 6000
   assert len(metrics["wrong_pairs"]) == 39
