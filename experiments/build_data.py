@@ -1,12 +1,16 @@
-"""Builds the shipped feature sets and the validation split from the originals.
+"""Builds a network's shipped feature sets and its validation split.
 
-  python -m experiments.build_data --faces=faces.npz --lfw=lfw.npz \
-      --dlib=dlib.npz
+  python -m experiments.build_data --network=fullrank --faces=faces128.npz \
+      --lfw=lfw128.npz --cfp=cfp128.npz
+  python -m experiments.build_data --network=rank64 --faces=faces.npz \
+      --lfw=lfw.npz
+  python -m experiments.build_data --network=dlib --dlib=dlib.npz
 
-The originals are float32 feature sets (tsenh/data/DATA_CARD.md says where they
-came from); what is written to tsenh/data/ is float16. Into each manifest there
-go the counts and digests of its sets, and what uncompressed features score. Run
-once; the results are part of the package.
+The originals are feature sets (tsenh/data/DATA_CARD.md says where they came
+from); what is written to tsenh/data/ is float16. Into the manifest there go the
+counts and digests of its sets, and what uncompressed features score. Run once;
+the results are part of the repository. dlib's photographs are those of the
+rank-64 sets, which must be there first.
 """
 
 import dataclasses
@@ -17,19 +21,33 @@ import numpy as np
 from absl import flags
 
 from tsenh.base import command_line, files
+from tsenh.base.errors import Error
 from tsenh.data import feature_sets, manifests
 from tsenh.data.feature_sets import FeatureSet
 from tsenh.recognition import verification
 
-_FACES = flags.DEFINE_string("faces", None, "Training set, float32.")
-_LFW = flags.DEFINE_string("lfw", None, "Test set with pairs, float32.")
+_NETWORK = flags.DEFINE_enum(
+  "network", None, ["fullrank", "rank64", "dlib"], "Whose features."
+)
+_FACES = flags.DEFINE_string("faces", None, "Training set.")
+_LFW = flags.DEFINE_string("lfw", None, "Test set with pairs.")
+_CFP = flags.DEFINE_string(
+  "cfp",
+  None,
+  "fullrank's second test set: arrays features, names, identities, and pairs"
+  " and is_same of each protocol, with _ff and _fp at the end.",
+)
 _DLIB = flags.DEFINE_string(
   "dlib",
   None,
-  "dlib's features, float32: arrays faces, faces_names, lfw, lfw_names.",
+  "dlib's features: arrays faces, faces_names, lfw, lfw_names.",
 )
-flags.mark_flags_as_required(["faces", "lfw", "dlib"])
+flags.mark_flags_as_required(["network"])
 
+FULLRANK_PROVENANCE = (
+  "Features of public research photographs by a MobileFaceNet with a linear"
+  " layer of 128, unit norm, stored as float16; see DATA_CARD.md."
+)
 PROVENANCE = (
   "MobileFaceNet features of public research photographs, PCA to 128"
   " dimensions and a fixed rotation, unit norm, stored as float16; see"
@@ -41,15 +59,24 @@ DLIB_PROVENANCE = (
 )
 SPLIT_SEED = 2020
 PAIRS_PER_FOLD = 300  # Of each kind, as in LFW.
-MAX_PAIRS_PER_IDENTITY = 6
+# With people of many photographs, few pairs of each: more people, and a test
+# with more power. The other networks have people of two or three.
+MAX_PAIRS_PER_IDENTITY = {"fullrank": 2, "rank64": 6, "dlib": 6}
 
 
 def photograph(name: str) -> str:
-  """The CelebA file number: the same in its aligned and unaligned copies."""
-  return name.split("/")[-1].split("#")[0]
+  """What all copies of one photograph share.
+
+  Of CelebA, whose aligned and unaligned copies lie in several folders, the file
+  number; of other collections the whole name but for `#flipped`.
+  """
+  name = name.split("#")[0]
+  if name.startswith("celeba"):
+    return name.split("/")[-1].split("_")[-1]
+  return name
 
 
-def validation_split(faces: FeatureSet):
+def validation_split(faces: FeatureSet, max_pairs_per_identity: int):
   """Ten folds of pairs from people who are then left out of training.
 
   No person is in two folds, no pair shows one photograph twice, and all faces
@@ -57,6 +84,7 @@ def validation_split(faces: FeatureSet):
 
   Args:
     faces: the training set, with names; mirror images end in `#flipped`.
+    max_pairs_per_identity: same pairs of one person.
 
   Returns:
     held_out int32 [k] (rows of `faces`), pairs int32 [6000, 2] (rows of the
@@ -83,7 +111,7 @@ def validation_split(faces: FeatureSet):
         for pair in zip(rows[first], rows[second])
         if photograph(faces.names[pair[0]]) != photograph(faces.names[pair[1]])
       ]
-      picked = rng.permutation(len(own))[:MAX_PAIRS_PER_IDENTITY]
+      picked = rng.permutation(len(own))[:max_pairs_per_identity]
       same += [own[i] for i in picked]
     different = set()
     while len(different) < PAIRS_PER_FOLD:
@@ -110,27 +138,37 @@ def dlib_sets(path: str, faces: FeatureSet, lfw: FeatureSet):
     identities = np.array([person[name] for name in names.tolist()])
     training = FeatureSet(arrays["faces"], names, identities)
     rows = {name: i for i, name in enumerate(arrays["lfw_names"].tolist())}
-    order = [rows[photograph(n).split(".")[0]] for n in lfw.names.tolist()]
+    order = [rows[pathlib.Path(name).stem] for name in lfw.names.tolist()]
     test = dataclasses.replace(lfw, features=arrays["lfw"][order])
   return training, test
 
 
-def save(name: str, feature_set: FeatureSet, provenance: str) -> None:
-  """Writes a set as float16, its row numbers as int32."""
-  arrays = {k: v for k, v in vars(feature_set).items() if v is not None}
-  for key in {"identities", "pairs"} & set(arrays):
-    arrays[key] = arrays[key].astype(np.int32)
+def save(path: str, provenance: str, **arrays: np.ndarray) -> None:
+  """Writes features as float16, row numbers as int32."""
+  arrays = {k: v for k, v in arrays.items() if v is not None}
+  for key, array in arrays.items():
+    if key == "identities" or key.startswith("pairs"):
+      arrays[key] = array.astype(np.int32)
   arrays["features"] = arrays["features"].astype(np.float16)
   arrays["provenance"] = provenance
-  path = str(manifests.FOLDER / f"{name}.npz")
-  files.write_arrays(path, arrays, np.savez_compressed)
+  files.write_arrays(str(path), arrays, np.savez_compressed)
 
 
-def save_split(name: str, training_set: str) -> None:
-  """Writes the validation split of a training set."""
-  split = validation_split(feature_sets.load(training_set))
+def save_sets(folder: pathlib.Path, provenance: str, **sets: FeatureSet):
+  """Writes feature sets under their names."""
+  folder.mkdir(exist_ok=True)
+  for name, feature_set in sets.items():
+    arrays = {**vars(feature_set)}
+    del arrays["provenance"]
+    save(folder / f"{name}.npz", provenance, **arrays)
+
+
+def save_split(folder: pathlib.Path, network: str) -> None:
+  """Writes the validation split of a network's training set."""
+  training_set = feature_sets.load(str(folder / "faces.npz"))
+  split = validation_split(training_set, MAX_PAIRS_PER_IDENTITY[network])
   files.write_arrays(
-    str(manifests.FOLDER / f"{name}.npz"),
+    str(folder / "validation.npz"),
     dict(zip(("held_out", "pairs", "is_same"), split)),
     np.savez_compressed,
   )
@@ -148,25 +186,42 @@ def measure(name: str) -> dict:
   return measured
 
 
-def update(path: pathlib.Path) -> None:
+def update(network: str) -> None:
   """Brings the measured values of a manifest up to date."""
+  path = manifests.FOLDER / f"{network}.json"
   manifest = json.loads(path.read_text())
   for name, values in manifest["sets"].items():
     values.update(measure(name))
   files.write_json(str(path), manifest)
 
 
+def _load(flag) -> FeatureSet:
+  if flag.value is None:
+    raise Error(f"--network={_NETWORK.value} needs --{flag.name}.")
+  return feature_sets.load(flag.value)
+
+
 def main():
-  faces, lfw = feature_sets.load(_FACES.value), feature_sets.load(_LFW.value)
-  dlib_faces, dlib_lfw = dlib_sets(_DLIB.value, faces, lfw)
-  save("faces", faces, PROVENANCE)
-  save("lfw", lfw, PROVENANCE)
-  save("dlib-faces", dlib_faces, DLIB_PROVENANCE)
-  save("dlib-lfw", dlib_lfw, DLIB_PROVENANCE)
-  save_split("validation", "faces")
-  save_split("dlib-validation", "dlib-faces")
-  for path in sorted(manifests.FOLDER.glob("*.json")):
-    update(path)
+  network = _NETWORK.value
+  folder = manifests.FOLDER
+  if network == "fullrank":
+    faces, lfw = _load(_FACES), _load(_LFW)
+    _load(_CFP)  # Checks its features.
+    save_sets(folder, FULLRANK_PROVENANCE, faces=faces, lfw=lfw)
+    with np.load(_CFP.value) as arrays:
+      save(folder / "cfp.npz", FULLRANK_PROVENANCE, **arrays)
+  else:
+    folder /= network
+    provenance = PROVENANCE
+    if network == "dlib":
+      provenance = DLIB_PROVENANCE
+      shown = map(feature_sets.load, ("rank64-faces", "rank64-lfw"))
+      faces, lfw = dlib_sets(_DLIB.value, *shown)
+    else:
+      faces, lfw = _load(_FACES), _load(_LFW)
+    save_sets(folder, provenance, faces=faces, lfw=lfw)
+  save_split(folder, network)
+  update(network)
 
 
 if __name__ == "__main__":

@@ -15,14 +15,15 @@ Euclidean distance of codes of -1 and 1 scaled to unit length.
 
 The JSON holds all metrics on the distances as decoded, and under "normalized"
 again with the decoded features scaled to unit length; under "dense" those of
-all pairs of the set, not of ten folds alone. docs/results.md lists its keys.
-Each look at a test set is noted in test_log.jsonl beside the JSON.
+all pairs of the set, not of ten folds alone; under "also" what the sets of
+--also gave. docs/results.md lists its keys. Each look at a test set is noted in
+test_log.jsonl beside the JSON.
 """
 
 import math
 import sys
 import tempfile
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import numpy as np
 from absl import flags
@@ -51,6 +52,12 @@ _FEATURES = flags.DEFINE_string(
   "features",
   manifests.default().tests[0],
   "Feature set with pairs: a .npz file, or a shipped name.",
+)
+_ALSO = flags.DEFINE_list(
+  "also",
+  [],
+  "Further feature sets with pairs to measure the same codec on, with commas"
+  " between.",
 )
 _TRAINING_SET = flags.DEFINE_string(
   "training_set",
@@ -102,37 +109,62 @@ _TRAINING = (
 )
 
 
-def _measure_codec(
-  original: np.ndarray,
-) -> Tuple[np.ndarray, Dict[str, Any]]:
-  """Encodes to a file and decodes it: decoded features, and the rates."""
+# What turns features into decoded features, and says at what rates. Of a
+# hashing method the codes, uint8, stand for the decoded features.
+Subject = Callable[[np.ndarray], Tuple[np.ndarray, Dict[str, Any]]]
+
+
+def _subject() -> Tuple[Subject, Dict[str, Any]]:
+  """What is to be evaluated, and what a result tells of it."""
+  baseline = baselines.named(_CODEC.value)
+  if _ENHANCER.value and (baseline or _CODEC.value in ("none", "external")):
+    raise Error("--enhancer goes with the codec of a run.")
+  if _CODEC.value == "external":
+    return _external()
+  if _DECODED.value or _BITS_PER_FEATURE.value is not None:
+    raise Error("--decoded and --bits_per_feature go with --codec=external.")
+  if _CODEC.value == "none":
+    return lambda original: (
+      original,
+      {"bits_per_feature": 32.0 * original.shape[1]},
+    ), {}
+  if baseline:
+    return _baseline()
+  return _codec()
+
+
+def _codec() -> Tuple[Subject, Dict[str, Any]]:
+  """A trained codec: really encoded to a file and decoded from it."""
   from tsenh.coding import entropy
   from tsenh.features import compressor
 
   codec = compressor.load(_CODEC.value, _ENHANCER.value)
-  size = bitstream.DEFAULT_BLOCK_SIZE
-  count = len(original)
-  stream = streams.stream(original, size)
-  packing = _PACKING.value
-  with tempfile.TemporaryFile() as file:
-    file_bytes = compressor.encode(codec, stream, file, packing, size)
-    file.seek(0)
-    header = bitstream.read_header(file)
-    codes = np.concatenate(list(compressor.decode_codes(codec, file, header)))
-    file.seek(bitstream.HEADER_BYTES)
-    decoded = np.concatenate(list(compressor.decode(codec, file, header)))
-    file.seek(bitstream.HEADER_BYTES)
-    string_bytes = sum(
-      entropy.string_bytes(payload, header.count(block), packing)
-      for block, payload in enumerate(bitstream.read_blocks(file, header))
-    )
-  bits = 8 * (file_bytes - bitstream.HEADER_BYTES) / count
+  size, packing = bitstream.DEFAULT_BLOCK_SIZE, _PACKING.value
+
+  def measure(original: np.ndarray):
+    count = len(original)
+    stream = streams.stream(original, size)
+    with tempfile.TemporaryFile() as file:
+      file_bytes = compressor.encode(codec, stream, file, packing, size)
+      file.seek(0)
+      header = bitstream.read_header(file)
+      codes = np.concatenate(list(compressor.decode_codes(codec, file, header)))
+      file.seek(bitstream.HEADER_BYTES)
+      decoded = np.concatenate(list(compressor.decode(codec, file, header)))
+      file.seek(bitstream.HEADER_BYTES)
+      string_bytes = sum(
+        entropy.string_bytes(payload, header.count(block), packing)
+        for block, payload in enumerate(bitstream.read_blocks(file, header))
+      )
+    return decoded, {
+      "file_bytes": file_bytes,
+      "bits_per_feature": 8 * (file_bytes - bitstream.HEADER_BYTES) / count,
+      "payload_bits_per_feature": 8 * string_bytes / count,
+      "entropy_bits_per_feature": float(codec.coder.bits(codes).mean()),
+    }
+
   enhancer = codec.enhancement and codec.enhancement.enhancer
-  return decoded, {
-    "file_bytes": file_bytes,
-    "bits_per_feature": bits,
-    "payload_bits_per_feature": 8 * string_bytes / count,
-    "entropy_bits_per_feature": float(codec.coder.bits(codes).mean()),
+  return measure, {
     "packing": packing,
     "codec_digest": codec.transform.digest(),
     "enhancer_digest": enhancer and enhancer.digest(),
@@ -150,31 +182,40 @@ def _training(name: Optional[str]) -> Optional[Dict[str, Any]]:
   return {key: config[key] for key in _TRAINING if key in config}
 
 
-def _measure_external(original: np.ndarray):
+def _external() -> Tuple[Subject, Dict[str, Any]]:
   """Somebody else's decoded features, and the rate that they report."""
   bits = _BITS_PER_FEATURE.value
   if _DECODED.value is None or bits is None or not math.isfinite(bits):
     raise Error("--codec=external needs --decoded and --bits_per_feature.")
-  decoded = feature_sets.load(_DECODED.value).features
-  if decoded.shape != original.shape:
-    raise Error(
-      f"{_DECODED.value}: {list(decoded.shape)} features, expected"
-      f" {list(original.shape)} as in {_FEATURES.value}."
-    )
-  return decoded, {"bits_per_feature": bits}
+  if _ALSO.value:
+    raise Error("--codec=external goes with one feature set, not with --also.")
+
+  def measure(original: np.ndarray):
+    decoded = feature_sets.load(_DECODED.value).features
+    if decoded.shape != original.shape:
+      raise Error(
+        f"{_DECODED.value}: {list(decoded.shape)} features, expected"
+        f" {list(original.shape)} as in {_FEATURES.value}."
+      )
+    return decoded, {"bits_per_feature": bits}
+
+  return measure, {}
 
 
-def _measure_baseline(original: np.ndarray):
-  """Codes of fixed length, decoded where they can be, and their rates."""
+def _baseline() -> Tuple[Subject, Dict[str, Any]]:
+  """Codes of fixed length, decoded where they can be."""
   training_set = feature_sets.load(_TRAINING_SET.value)
   baseline = baselines.load(_CODEC.value, training_set, _SEED.value)
-  codes = baseline.encode(original)
-  decoded = codes
-  if not baselines.is_hash(_CODEC.value):
-    decoded = baseline.decode(codes)
-  return decoded, {
-    "file_bytes": codes.nbytes,
-    "bits_per_feature": 8.0 * codes.shape[1],
+  decodes = not baselines.is_hash(_CODEC.value)
+
+  def measure(original: np.ndarray):
+    codes = baseline.encode(original)
+    return baseline.decode(codes) if decodes else codes, {
+      "file_bytes": codes.nbytes,
+      "bits_per_feature": 8.0 * codes.shape[1],
+    }
+
+  return measure, {
     "codec_digest": baseline.digest(),
     "objective": baseline.objective,
     "training": {
@@ -186,25 +227,6 @@ def _measure_baseline(original: np.ndarray):
     },
     **costs.as_json(baseline.costs()),
   }
-
-
-def _measure(original: np.ndarray) -> Tuple[np.ndarray, Dict[str, Any]]:
-  """Decoded features and rates of the codec that was asked for.
-
-  Of a hashing method the codes, uint8, stand for the features.
-  """
-  baseline = baselines.named(_CODEC.value)
-  if _ENHANCER.value and (baseline or _CODEC.value in ("none", "external")):
-    raise Error("--enhancer goes with the codec of a run.")
-  if _CODEC.value == "external":
-    return _measure_external(original)
-  if _DECODED.value or _BITS_PER_FEATURE.value is not None:
-    raise Error("--decoded and --bits_per_feature go with --codec=external.")
-  if _CODEC.value == "none":
-    return original, {"bits_per_feature": 32.0 * original.shape[1]}
-  if baseline:
-    return _measure_baseline(original)
-  return _measure_codec(original)
 
 
 def _verify(decoded: np.ndarray, test_set: feature_sets.FeatureSet):
@@ -225,15 +247,16 @@ def _metrics(decoded, test_set: feature_sets.FeatureSet) -> Dict[str, Any]:
   """Distortion and verification, as decoded and normalized."""
   from tsenh.recognition import verification
 
+  dense = _dense(decoded, test_set.identities)
   if decoded.dtype == np.uint8:  # Binary codes: nothing decoded, equally long.
     metrics = _verify(decoded, test_set)
-    return {"mse": None, **metrics, "normalized": metrics, "dense": None}
+    return {"mse": None, **metrics, "normalized": metrics, "dense": dense}
   difference = np.subtract(decoded, test_set.features, dtype=np.float64)
   return {
     "mse": float(np.square(difference).mean()),
     **_verify(decoded, test_set),
     "normalized": _verify(verification.normalize(decoded), test_set),
-    "dense": _dense(decoded, test_set.identities),
+    "dense": dense,
   }
 
 
@@ -246,27 +269,43 @@ def _dense(decoded: np.ndarray, identities: Optional[np.ndarray]):
   return dense.measure(decoded, identities)
 
 
-def main():
-  test_set = feature_sets.load(_FEATURES.value)
-  if test_set.pairs is None:
-    raise Error(f"{_FEATURES.value}: has no pairs to verify.")
-  output = files.check_output(_OUTPUT.value)
+def _load(name: str) -> feature_sets.FeatureSet:
+  """A feature set that has pairs."""
+  found = feature_sets.load(name)
+  if found.pairs is None:
+    raise Error(f"{name}: has no pairs to verify.")
+  return found
+
+
+def _measure(
+  subject: Subject, name: str, test_set: feature_sets.FeatureSet
+) -> Dict[str, Any]:
+  """What a result says of one feature set."""
   original = test_set.features
-  decoded, rates = _measure(original)
-  digest = test_set.digest()
+  decoded, rates = subject(original)
+  return {
+    "features": name,
+    "features_digest": test_set.digest(),
+    "num_features": len(original),
+    "dim": original.shape[1],
+    "file_bytes": None,
+    "payload_bits_per_feature": None,
+    "entropy_bits_per_feature": None,
+    **rates,
+    "bits_per_dimension": rates["bits_per_feature"] / original.shape[1],
+    **_metrics(decoded, test_set),
+  }
+
+
+def main():
+  test_sets = {name: _load(name) for name in (_FEATURES.value, *_ALSO.value)}
+  output = files.check_output(_OUTPUT.value)
+  subject, described = _subject()
   measured = {
     "method": _METHOD.value or _CODEC.value,
     "codec": _CODEC.value,
     "enhancer": _ENHANCER.value,
-    "features": _FEATURES.value,
-    "features_digest": digest,
-    "num_features": len(original),
-    "dim": original.shape[1],
     "packing": None,
-    "file_bytes": None,
-    "bits_per_feature": None,
-    "payload_bits_per_feature": None,
-    "entropy_bits_per_feature": None,
     "codec_digest": None,
     "enhancer_digest": None,
     "parameters": None,
@@ -274,20 +313,27 @@ def main():
     "training": None,
     "enhancer_training": None,
     "objective": None,
-    **rates,
-    "bits_per_dimension": rates["bits_per_feature"] / original.shape[1],
-    **_metrics(decoded, test_set),
+    **described,
   }
-  data = {_FEATURES.value: digest}
+  first, *others = (
+    _measure(subject, name, test_set) for name, test_set in test_sets.items()
+  )
+  measured.update(first, also={other["features"]: other for other in others})
+  data = {
+    found["features"]: found["features_digest"] for found in (first, *others)
+  }
   training = measured["training"]
   if training:
     data[training["features"]] = training["training_set_digest"]
   result = results.describe(measured, data)
   # The log first: no result without a line in it.
-  if manifests.is_test(digest):
-    print(results.log_look(output.parent, result), file=sys.stderr)
+  for found in (first, *others):
+    if manifests.is_test(found["features_digest"]):
+      look = results.log_look(output.parent, {**result, **found})
+      print(look, file=sys.stderr)
   files.write_json(_OUTPUT.value, result)
-  print(_summary(result))
+  for found in (first, *others):
+    print(_summary({**measured, **found}))
 
 
 def _summary(result: Dict[str, Any]) -> str:

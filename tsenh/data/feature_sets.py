@@ -78,16 +78,23 @@ def load(source: str) -> FeatureSet:
       the first bad row.
   """
   info = manifests.sets().get(source)
+  path = find(source)
   if info and info.split:
     return _load_part(info)
-  path = find(source)
   if path.suffix == ".npy":
     with readable(path):
       array = np.load(path, mmap_mode="r", allow_pickle=False)
     return FeatureSet(check_features(array, source))
   with readable(path), np.load(path, allow_pickle=False) as archive:
-    known = {field.name for field in dataclasses.fields(FeatureSet)}
-    arrays = {name: archive[name] for name in known & set(archive.files)}
+    stored = {
+      field.name: field.name for field in dataclasses.fields(FeatureSet)
+    }
+    if info and info.protocol:
+      for name in ("pairs", "is_same"):
+        stored[name] = f"{name}_{info.protocol}"
+    arrays = {
+      name: archive[key] for name, key in stored.items() if key in archive.files
+    }
     found = ", ".join(archive.files) or "none"
   if "features" not in arrays:
     raise Error(f"{source}: no array 'features' (found: {found}).")
@@ -112,7 +119,13 @@ def find(source: str) -> pathlib.Path:
   """
   sets = manifests.sets()
   if source in sets:
-    return manifests.FOLDER / sets[source].file
+    path = manifests.FOLDER / sets[source].file
+    if not path.is_file():
+      raise Error(
+        f"{source}: comes with a clone of the repository, not with the"
+        " installed package; run from a clone, or give the path of its .npz."
+      )
+    return path
   path = pathlib.Path(source)
   if path.suffix not in (".npz", ".npy"):
     raise Error(

@@ -29,9 +29,12 @@ class FeatureSetInfo:
     dim: dimensions of a feature.
     count: how many features there are.
     digest: `FeatureSet.digest`.
-    file: its arrays, or those of the set that it is a part of.
+    file: its arrays, or those of the set that it is a part of. What lies in a
+      folder of its own comes with a clone of the repository alone.
     split: where it is a part of a set, the file of the split.
     held_out: whether it is the part that the split holds out.
+    protocol: where the file has several lists of pairs, which one: `pairs_ff`
+      is that of "ff".
     num_pairs: pairs to verify, or 0.
     correct_pairs: of these, how many uncompressed features decide rightly.
   """
@@ -46,6 +49,7 @@ class FeatureSetInfo:
   digest: str = ""
   split: Optional[str] = None
   held_out: bool = False
+  protocol: str = ""
   num_pairs: int = 0
   correct_pairs: int = 0
 

@@ -5,10 +5,13 @@ The ten folds of LFW hold 3,000 different pairs, so a false accept rate below
 millions. Pure functions, arrays in, a dictionary out.
 """
 
-from typing import Dict, NamedTuple
+import base64
+from typing import Any, Dict, NamedTuple, Sequence
 
 import numpy as np
+import scipy.stats
 
+from tsenh.base.errors import Error
 from tsenh.recognition.verification import normalize
 
 FALSE_ACCEPT_RATES = {"1e-3": 1e-3, "1e-4": 1e-4, "1e-5": 1e-5, "1e-6": 1e-6}
@@ -17,6 +20,8 @@ NUM_SAMPLES = 1000
 # than the whole set; how many times further is kept.
 _RESERVE = 3
 _ROWS = 512  # Similarities are computed for so many faces at a time.
+_SCALE = 65535  # Samples are stored as 16-bit integers, shares in 1/65535.
+METRICS = (*(f"tar_at_far_{name}" for name in FALSE_ACCEPT_RATES), "rank1")
 
 
 class AllPairs(NamedTuple):
@@ -55,18 +60,18 @@ def possible(identities: np.ndarray) -> bool:
   return len(faces) > 1 and faces.max() > 1
 
 
-def all_pairs(features: np.ndarray, identities: np.ndarray) -> AllPairs:
+def all_pairs(vectors: np.ndarray, identities: np.ndarray) -> AllPairs:
   """Compares every face with every other, a few hundred rows at a time.
 
   Args:
-    features: float [n, dim]; scaled to unit length here.
+    vectors: float64 [n, dim]; their inner product is the similarity.
     identities: int [n]; faces of unknown people (-1) are left out.
 
   Returns:
     What `measure` needs; memory grows with the rows, not with the pairs.
   """
   known = identities >= 0
-  vectors = normalize(features[known])
+  vectors = vectors[known]
   _, person, num_faces = np.unique(
     identities[known], return_inverse=True, return_counts=True
   )
@@ -85,7 +90,10 @@ def all_pairs(features: np.ndarray, identities: np.ndarray) -> AllPairs:
     similarity = vectors[rows] @ vectors.T
     matches = person[rows][:, None] == person
     similarity[np.arange(len(rows)), rows] = -np.inf
-    is_first[rows] = person[similarity.argmax(axis=1)] == person[rows]
+    nearest = np.where(matches, similarity, -np.inf).max(axis=1)
+    is_first[rows] = nearest > similarity.max(
+      axis=1, where=~matches, initial=-np.inf
+    )
     later = np.arange(n) > rows[:, None]
     a, b = np.nonzero(matches & later)
     same.append(similarity[a, b])
@@ -139,24 +147,30 @@ def _rates(pairs: AllPairs, times: np.ndarray) -> np.ndarray:
   return np.array(found)
 
 
-def measure(features: np.ndarray, identities: np.ndarray) -> Dict[str, object]:
+def measure(features: np.ndarray, identities: np.ndarray) -> Dict[str, Any]:
   """Dense verification of a set.
 
   Intervals come from resampling people, not pairs: pairs share faces, and a
   face that is hard is hard in every one of its pairs, so that pairs drawn
-  singly would make the intervals far too narrow.
+  singly would make the intervals far too narrow. The people drawn are the same
+  ones at every call, so two measurements of one set are paired (`compare`).
 
   Args:
-    features: float [n, dim].
+    features: float [n, dim], scaled to unit length here; or binary codes uint8
+      [n, bits / 8], which are compared by Hamming distance.
     identities: int [n], -1 where unknown.
 
   Returns:
     `num_same` and `num_different`, pairs; `tar_at_far_1e-3` to
-    `tar_at_far_1e-6` and `rank1`, shares; `interval`, for each of these the
-    ends of its 95 % interval.
+    `tar_at_far_1e-6` and `rank1`, shares (an equally near face of another
+    person counts against the latter); `interval`, for each of these the ends of
+    its 95 % interval; `samples`, what each resample gave, for `compare`.
   """
-  pairs = all_pairs(features, identities)
-  names = [*(f"tar_at_far_{name}" for name in FALSE_ACCEPT_RATES), "rank1"]
+  if features.dtype == np.uint8:
+    vectors = 2.0 * np.unpackbits(features, axis=1) - 1
+  else:
+    vectors = normalize(features)
+  pairs = all_pairs(vectors, identities)
   people = len(pairs.num_faces)
   whole = _rates(pairs, np.ones(people, np.int64))
   random = np.random.default_rng(0)
@@ -167,11 +181,96 @@ def measure(features: np.ndarray, identities: np.ndarray) -> Dict[str, object]:
     ]
   )
   low, high = np.percentile(samples, [2.5, 97.5], axis=0)
+  stored = np.rint(_SCALE * samples).astype("<u2").tobytes()
   return {
     "num_same": len(pairs.same),
     "num_different": pairs.num_different,
-    **dict(zip(names, whole.tolist())),
+    **dict(zip(METRICS, whole.tolist())),
     "interval": {
-      name: [float(a), float(b)] for name, a, b in zip(names, low, high)
+      name: [float(a), float(b)] for name, a, b in zip(METRICS, low, high)
     },
+    "samples": base64.b64encode(stored).decode(),
   }
+
+
+def read_samples(measured: Dict[str, Any]) -> np.ndarray:
+  """The resamples of a measurement, float64 [samples, 5] as in `METRICS`."""
+  stored = np.frombuffer(base64.b64decode(measured["samples"]), "<u2")
+  return stored.reshape(-1, len(METRICS)) / _SCALE
+
+
+class Difference(NamedTuple):
+  """How much larger a share is in the second of two, paired.
+
+  Attributes:
+    difference: second minus first, the mean over seeds.
+    low: lower end of the 95 % interval.
+    high: upper end.
+    p: two-sided, of no difference.
+  """
+
+  difference: float
+  low: float
+  high: float
+  p: float
+
+
+def compare(
+  first: Sequence[Dict[str, Any]], second: Sequence[Dict[str, Any]]
+) -> Dict[str, Difference]:
+  """The paired difference of two methods on one set, over people and seeds.
+
+  Each resample draws people, the same for both, and with them seeds: what would
+  other trainings give on other people? Interval and p value are those of
+  Student's t with the resamples' standard error, for resamples alone could not
+  tell p below one in their number; with several seeds its degrees of freedom
+  are one fewer than the seeds.
+
+  Args:
+    first: from `measure`, one for each seed; a single one is compared with each
+      of the other's.
+    second: the same of what may differ, in the order of the same seeds.
+
+  Returns:
+    A difference for each of `METRICS`.
+
+  Raises:
+    Error: if they are not measurements of one set, or their seeds no pairs.
+  """
+  sides = [list(first), list(second)]
+  counts = {(m["num_same"], m["num_different"]) for m in sides[0] + sides[1]}
+  if len(counts) != 1:
+    raise Error("dense measurements of different sets cannot be compared.")
+  num_seeds = max(map(len, sides))
+  if {len(side) for side in sides} - {1, num_seeds}:
+    raise Error("dense measurements of different seeds cannot be paired.")
+
+  def gain(values) -> np.ndarray:
+    """Second minus first of each seed, [seeds, ...]."""
+    a, b = (np.array([values(m) for m in side]) for side in sides)
+    return np.broadcast_to(b - a, (num_seeds, *a.shape[1:]))
+
+  whole = gain(lambda m: [m[name] for name in METRICS]).mean(axis=0)
+  samples = gain(read_samples)
+  random = np.random.default_rng(0)
+  drawn = random.multinomial(
+    num_seeds, [1 / num_seeds] * num_seeds, samples.shape[1]
+  )
+  resampled = np.einsum("ns,snm->nm", drawn / num_seeds, samples)
+  freedom = num_seeds - 1 if num_seeds > 1 else samples.shape[1] - 1
+  return {
+    name: _difference(float(d), float(error), freedom)
+    for name, d, error in zip(METRICS, whole, resampled.std(axis=0, ddof=1))
+  }
+
+
+def _difference(difference: float, error: float, freedom: int) -> Difference:
+  if error == 0:
+    return Difference(
+      difference, difference, difference, float(difference == 0)
+    )
+  reach = error * scipy.stats.t.ppf(0.975, freedom)
+  p = 2 * scipy.stats.t.sf(abs(difference) / error, freedom)
+  return Difference(
+    difference, difference - reach, difference + reach, float(p)
+  )
