@@ -1,12 +1,13 @@
 """Trains and evaluates all of the paper's experiments (Sec. 4).
 
-  python -m experiments.reproduce --output=experiments/results/paper/rank64
+  python -m experiments.reproduce --output=experiments/results/paper/fullrank
 
 Every codec, enhancer and baseline is a job: one command of this project, with
 what it wrote to the screen in --runs/logs. Two run at a time. What is finished
-is not done again, and a training run that was stopped goes on where it stood,
-so this can be interrupted and started again at any time. It writes result JSONs
-and nothing else; `make table` makes the page of them.
+is not done again, a run is trained only for a result that is not there yet, and
+one that was stopped goes on where it stood, so this can be interrupted and
+started again at any time. It writes result JSONs and nothing else; `make table`
+makes the page of them.
 
 --plan=short is a few codecs and peers, for a network beside the main ones.
 --plan=choices trains, without the people of the validation set, what the paper
@@ -29,7 +30,7 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 from absl import flags
 
-from experiments import staleness
+from experiments import published, staleness
 from experiments.choices import EPOCHS, LAMBDAS, TEACHERS, updates
 from tsenh.base import command_line, results
 from tsenh.base.errors import Error
@@ -80,7 +81,7 @@ LONG_EPOCHS = 400
 SEEDS = range(5)
 BITS = (128, 256, 512, 1024)
 RQ_BITS = (64, 96, 128, 192, 256)
-PCA_STEPS = (0.2, 0.14, 0.1, 0.07, 0.05, 0.035, 0.025)
+PCA_STEPS = (0.4, 0.28, 0.2, 0.14, 0.1, 0.07, 0.05, 0.035, 0.025)
 SHORT_PCA_STEPS = (0.14, 0.1, 0.07, 0.05)
 # About the seconds of each kind of job beside another one; of a baseline those
 # at 256 bits, from where they rise with the square. The time left is told from
@@ -165,7 +166,7 @@ def _made_from(made: Dict, flag: str) -> bool:
     return True
   if not folder.is_dir():  # A name, not a run.
     return True
-  digests = run_folders.read_config(folder)
+  digests = run_folders.read_config(folder) or {}
   own = "enhancer_digest" if name == "--enhancer" else "codec_digest"
   return made.get(key) == digests.get(own)
 
@@ -173,10 +174,13 @@ def _made_from(made: Dict, flag: str) -> bool:
 class _Plan:
   """Jobs in the order in which they are started."""
 
-  def __init__(self, runs: str, output: str, training_set: str, test_set: str):
+  def __init__(
+    self, runs: str, output: str, training_set: str, *test_sets: str
+  ):
     self.jobs: Dict[str, Job] = {}
     self._runs, self._output = pathlib.Path(runs), pathlib.Path(output)
-    self._training_set, self._test_set = training_set, test_set
+    self._training_set, self._test_set = training_set, test_sets[0]
+    self._also = [f"--also={','.join(test_sets[1:])}"] if test_sets[1:] else []
 
   def _add(self, name, module, own_flags, output, needs, seconds) -> None:
     self.jobs[name] = Job(
@@ -264,6 +268,7 @@ class _Plan:
     all_flags = [
       f"--codec={codec}",
       f"--features={self._test_set}",
+      *self._also,
       f"--method={method}",
       *own_flags,
     ]
@@ -304,17 +309,20 @@ class _Plan:
     own = f"train {name}" in self.jobs
     return (str(self.run(name)), (name,)) if own else (name, ())
 
-  def sq(self, qp: int, epochs: int) -> None:
+  def sq(self, qp: int, epochs: int, seeds: Sequence[int]) -> None:
     """Adds SQ, SQ with mid-point reconstruction, and SQ-E at one QP."""
     self.fit(f"sq-{qp}", "train_sq", [f"--qp={qp}"])
     self.evaluate(f"sq-{qp}")
     middle = [f"--qp={qp}", "--reconstruction=middle"]
     self.fit(f"sq-mid-{qp}", "train_sq", middle)
     self.evaluate(f"sq-mid-{qp}")
-    name = f"sq-e-{qp}-e{epochs}-s0"
-    self.train(name, "train_sq_enhancer", [f"--qp={qp}"], epochs)
-    enhancer = [f"--enhancer={self.run(name)}"]
-    self.evaluate(name, str(self.run(f"sq-{qp}")), enhancer, (f"sq-{qp}", name))
+    for seed in seeds:
+      name = f"sq-e-{qp}-e{epochs}-s{seed}"
+      own_flags = [f"--qp={qp}"]
+      self.train(name, "train_sq_enhancer", own_flags, epochs, seed=seed)
+      enhancer = [f"--enhancer={self.run(name)}"]
+      needs = (f"sq-{qp}", name)
+      self.evaluate(name, str(self.run(f"sq-{qp}")), enhancer, needs)
 
   def pca(self, step: float) -> None:
     """Adds PCA at one step."""
@@ -373,7 +381,13 @@ def matching_step(training_set: str, test_set: str, bits: float) -> float:
 
 def paper_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
   """Table 1, Figures 2, 4 and 5, and their peers, on the test set."""
-  plan = _Plan(runs, output, network.training, network.tests[0])
+  plan = _Plan(runs, output, network.training, *network.tests)
+  if network.name not in TEACHERS:
+    raise Error(
+      f"{network.name}: its teachers are not chosen (experiments/choices.py);"
+      " --plan=choices measures them."
+    )
+  teachers = TEACHERS[network.name]
   plan.describe()
   plan.evaluate("none", "none")
   for seed in SEEDS:
@@ -381,16 +395,21 @@ def paper_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
     for lmbda in (*LAMBDAS, TEACHING):
       plan.codec(f"pro-{lmbda}-{end}", lmbda, EPOCHS, seed)
     for lmbda in LAMBDAS:
-      low, high = (f"pro-{x}-{end}" for x in (lmbda, TEACHERS[lmbda]))
+      low, high = (f"pro-{x}-{end}" for x in (lmbda, teachers[lmbda]))
       plan.evaluate(low)
       plan.enhance(low, high, f"pro-e-{lmbda}-{end}", EPOCHS, seed)
-  _long(plan)
-  for epochs, seeds in ((EPOCHS, SEEDS), (LONG_EPOCHS, [0])):
-    for lmbda in LAMBDAS:
+  for lmbda in published.LAMBDAS:
+    name = f"pro-{lmbda}-e{LONG_EPOCHS}"
+    plan.evaluate(f"{name}-s0", shipped_name(network, name))
+  for epochs, seeds, lambdas in (
+    (EPOCHS, SEEDS, LAMBDAS),
+    (LONG_EPOCHS, [0], published.LAMBDAS),
+  ):
+    for lmbda in lambdas:
       like = [f"pro-{lmbda}-e{epochs}-s{seed}" for seed in seeds]
       plan.pca_at(like, f"pca-at-pro-{lmbda}-e{epochs}")
   for qp in QPS:
-    plan.sq(qp, EPOCHS)
+    plan.sq(qp, EPOCHS, SEEDS)
   for bits in BITS:
     for kind in ("pq", "opq", "dbh", "dhn", "itq", "lsh"):
       plan.baseline(kind, bits, SEEDS)
@@ -401,32 +420,20 @@ def paper_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
   return plan.jobs
 
 
-def _long(plan: _Plan) -> None:
-  """The shipped codecs that were trained longer; enhancers trained as long."""
-  end = f"e{LONG_EPOCHS}-s0"
-  codecs = {lmbda: f"pro-{lmbda}-e{LONG_EPOCHS}" for lmbda in LAMBDAS}
-  codecs[TEACHING] = f"pro-{TEACHING}-{end}"
-  plan.codec(codecs[TEACHING], TEACHING, LONG_EPOCHS, 0)
-  for lmbda in LAMBDAS:
-    plan.evaluate(f"pro-{lmbda}-{end}", codecs[lmbda])
-    high = codecs[TEACHERS[lmbda]]
-    plan.enhance(codecs[lmbda], high, f"pro-e-{lmbda}-{end}", LONG_EPOCHS, 0)
-
-
-def short_epochs(network: Network) -> int:
-  """The epochs of a training set that give it the default one's updates."""
-  wanted = updates(manifests.default().training, EPOCHS)
-  return math.ceil(wanted / updates(network.training, 1))
+def shipped_name(network: Network, name: str) -> str:
+  """What a shipped codec of a network is called."""
+  return name if network.default else f"{network.name}-{name}"
 
 
 def short_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
   """The shipped codecs of a network, PQ, OPQ and PCA."""
-  plan = _Plan(runs, output, network.training, network.tests[0])
+  plan = _Plan(runs, output, network.training, *network.tests)
   plan.evaluate("none", "none")
-  epochs = short_epochs(network)
-  for lmbda in LAMBDAS:
-    shipped = f"{network.name}-pro-{lmbda}-e{epochs}"
-    plan.evaluate(f"pro-{lmbda}-e{epochs}-s0", shipped)
+  shipped = re.compile(shipped_name(network, r"(pro-\de-\d-e\d+)"))
+  for name in run_folders.shipped():
+    match = shipped.fullmatch(name)
+    if match:
+      plan.evaluate(f"{match[1]}-s0", name)
   for bits in BITS[:2]:
     for kind in ("pq", "opq"):
       plan.baseline(kind, bits, SEEDS)
@@ -469,7 +476,7 @@ def smoke_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
   plan.evaluate(low)
   plan.enhance(low, high, "pro-e-1e-6-e5-s0", 5, 0)
   plan.pca_at([low], "pca-at-pro-1e-6-e5")
-  plan.sq(50, 1)
+  plan.sq(50, 1, [0])
   for kind in ("pq", "rq", "lsh", "itq"):
     plan.baseline(kind, 32, [0])
   for kind in ("dbh", "dhn"):
@@ -526,6 +533,27 @@ def _duration(seconds: float) -> str:
   return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
 
 
+def unfinished_jobs(
+  jobs: Dict[str, Job], refresh: bool = False
+) -> Dict[str, Job]:
+  """The jobs that are still to be run, in order.
+
+  A result that is not there is, and a run that one of these waits for; a run
+  whose results are all there is not made again.
+
+  Args:
+    jobs: a plan.
+    refresh: see `Job.finished`.
+  """
+  left, needed = {}, set()
+  for name, job in reversed(list(jobs.items())):
+    wanted = job.output.suffix == ".json" or name in needed
+    if wanted and not job.finished(refresh):
+      left[name] = job
+      needed.update(job.needs)
+  return dict(reversed(list(left.items())))
+
+
 def _ready(waiting: Dict[str, Job], unfinished) -> List[Job]:
   return [
     job for job in waiting.values() if not unfinished.intersection(job.needs)
@@ -543,7 +571,7 @@ def run_all(
   Raises:
     Error: at the end, if one failed.
   """
-  waiting = {k: job for k, job in jobs.items() if not job.finished(refresh)}
+  waiting = unfinished_jobs(jobs, refresh)
   unfinished = set(waiting)
   total, failures = len(jobs), []
   running: Dict[concurrent.futures.Future, Job] = {}
@@ -591,7 +619,7 @@ def main():
   if _ONLY.value:
     jobs = chosen(jobs, _ONLY.value)
   refresh = _REFRESH.value
-  left = [job for job in jobs.values() if not job.finished(refresh)]
+  left = unfinished_jobs(jobs, refresh).values()
   if _DRY_RUN.value:
     for job in left:
       late = callable(job.flags)

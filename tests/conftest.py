@@ -28,6 +28,7 @@ hypothesis.settings.load_profile("tsenh")
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 COMMANDS = (
   "train_codec",
+  "train_decoder",
   "train_enhancer",
   "train_pca",
   "train_sq",

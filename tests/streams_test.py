@@ -23,8 +23,8 @@ def test_a_shipped_part_of_a_set_streams_like_the_others():
 
 
 def test_costs_by_hand():
-  network = networks.two_layers(
-    "x", 3, 4, 5, "classic", False, networks.seeds(0, 2)
+  network = networks.dense_layers(
+    "x", [3, 4, 5], "classic", False, networks.seeds(0, 2)
   )
   # 3 x 4 + 4, GDN 4 + 4 x 4, 4 x 5 + 5.
   assert networks.cost(network) == costs.Cost(16 + 20 + 25, 12 + 16 + 20)

@@ -15,12 +15,11 @@ it: it is all that a receiver needs beside the low-rate codec.
 import pathlib
 import sys
 
-import numpy as np
 from absl import flags
 
 from tsenh.base import command_line
 from tsenh.base.errors import Error
-from tsenh.data import feature_sets, streams
+from tsenh.data import feature_sets
 from tsenh.training import command, recipe, run_folders
 
 _LOW = flags.DEFINE_string(
@@ -47,38 +46,34 @@ _HIGH_CODES = flags.DEFINE_enum(
 _CLIP_ENHANCED = flags.DEFINE_bool(
   "clip_enhanced", True, "Clip the enhanced code to r_clip before decoding it."
 )
+_NUM_LAYERS = flags.DEFINE_integer(
+  "num_layers",
+  2,
+  "Dense layers of the enhancer; the paper's two.",
+  lower_bound=2,
+)
+_LOSS = flags.DEFINE_enum(
+  "loss",
+  "code",
+  ["code", "feature"],
+  "code: the squared error of the enhanced code, Eq. (6); feature: that of the"
+  " feature which the frozen high-rate decoder makes of it.",
+)
 flags.adopt_module_key_flags(recipe)  # So that --help shows them.
 flags.mark_flags_as_required(["low", "high"])
-
-
-def _codes(codec, faces: np.ndarray, rounded: bool) -> np.ndarray:
-  """What Eq. (6) calls c: float32 [n, code_dim], of all training features."""
-  latent = streams.in_chunks(codec.latent, faces)
-  return codec.quantize(latent).astype(np.float32) if rounded else latent
-
-
-def _load(name: str, dim: int):
-  """The codec that is frozen, for features of this many dimensions."""
-  from tsenh.features import compressor, pro
-
-  codec = compressor.load(name).transform
-  if codec.KIND != pro.Codec.KIND:
-    raise Error(f"{name}: the run of {codec.KIND}, expected a learned codec.")
-  if codec.feature_dim != dim:
-    raise Error(
-      f"{name} is for features of {codec.feature_dim} dimensions, but"
-      f" {command.FEATURES.value} has {dim}."
-    )
-  return codec
 
 
 def main():
   training_set = feature_sets.load(command.FEATURES.value)
   faces = training_set.features
 
+  from tsenh.features import compressor
   from tsenh.features.enhancer import Enhancer, enhancement_loss
+  from tsenh.features.sq_enhancer import squared_error
 
-  low, high = (_load(name.value, faces.shape[1]) for name in (_LOW, _HIGH))
+  low, high = (
+    compressor.load_frozen(name.value, faces.shape[1]) for name in (_LOW, _HIGH)
+  )
   enhancer = Enhancer(
     low_dim=low.code_dim,
     high_dim=high.code_dim,
@@ -87,8 +82,10 @@ def main():
     high_clip=high.clip,
     gdn=recipe.GDN.value,
     clip_enhanced=_CLIP_ENHANCED.value,
+    num_layers=_NUM_LAYERS.value,
     seed=recipe.SEED.value,
   )
+  of_codes = _LOSS.value == "code"
   label = "-".join(pathlib.Path(n.value).name for n in (_LOW, _HIGH))
   folder, config = recipe.begin(
     f"enhancer-{label}",
@@ -98,6 +95,7 @@ def main():
     high_digest=high.digest(),
     low_codes=_LOW_CODES.value,
     high_codes=_HIGH_CODES.value,
+    **({} if of_codes else {"loss": _LOSS.value}),
   )
   if config is None:
     return
@@ -105,13 +103,18 @@ def main():
 
   def loss_fn(batch, noise):
     c_low = batch["low"]
-    c_enh = enhancer(c_low + noise if noisy else c_low)
-    return (enhancement_loss(c_enh, batch["high"] / high.clip),)
+    output = enhancer(c_low + noise if noisy else c_low)
+    if of_codes:
+      return (enhancement_loss(output, batch["high"] / high.clip),)
+    f_rec = high.decoder(enhancer.enhanced(output))
+    return (squared_error(f_rec, batch["features"]),)
 
-  examples = {
-    "low": _codes(low, faces, rounded=not noisy),
-    "high": _codes(high, faces, rounded=_HIGH_CODES.value == "rounded"),
-  }
+  examples = {"low": low.training_codes(faces, rounded=not noisy)}
+  if of_codes:
+    rounded = _HIGH_CODES.value == "rounded"
+    examples["high"] = high.training_codes(faces, rounded)
+  else:
+    examples["features"] = faces
   config = recipe.train(
     enhancer,
     loss_fn,
@@ -131,9 +134,10 @@ def main():
       raise Error(f"{name}: the codec changed while the enhancer was trained.")
   run_folders.copy_codec(_HIGH.value, folder / run_folders.HIGH)
   run_folders.finish(folder, config, enhancer)
+  unit = "codes in units of r_clip" if of_codes else "features"
   print(
-    f"{folder}: squared error {config['last_epoch']['loss']:.4f} in units of"
-    f" r_clip, {config['wall_time_seconds']:.0f} s of training",
+    f"{folder}: squared error {config['last_epoch']['loss']:.4f} of {unit},"
+    f" {config['wall_time_seconds']:.0f} s of training",
     file=sys.stderr,
   )
 

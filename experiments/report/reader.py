@@ -206,7 +206,8 @@ def _check_enhanced(run, runs: pd.DataFrame, role: Optional[str]) -> None:
         )
   if role and run["family"] == "pro-e":
     digests = dict(zip(codecs["setting"], codecs["codec_digest"]))
-    teacher = run["teacher"] or choices.TEACHERS.get(run["setting"])
+    teachers = choices.TEACHERS[manifests.network_of(run["features"]).name]
+    teacher = run["teacher"] or teachers.get(run["setting"])
     found = (run["enhancer_training"] or {}).get("high_digest")
     # A teacher that was not evaluated itself is at least no other codec.
     other = found in digests.values()

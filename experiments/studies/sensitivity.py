@@ -20,7 +20,7 @@ import tqdm
 from absl import flags
 
 from experiments import published
-from experiments.choices import EPOCHS, LAMBDAS, updates
+from experiments.choices import EPOCHS, updates
 from tsenh.base import command_line, files, results
 from tsenh.base.errors import Error
 from tsenh.data import manifests
@@ -113,7 +113,7 @@ def train(variant: str, lmbda: str, epochs: int) -> None:
 def write() -> None:
   runs = []
   for variant in VARIANTS:
-    for lmbda in LAMBDAS:
+    for lmbda in published.LAMBDAS:
       validations = records(variant, lmbda)
       if not validations:
         continue
@@ -144,7 +144,7 @@ def write() -> None:
 
 def main():
   files.check_output(_OUTPUT.value)
-  jobs = [(v, lmbda) for v in VARIANTS for lmbda in LAMBDAS]
+  jobs = [(v, lmbda) for v in VARIANTS for lmbda in published.LAMBDAS]
   if _ONLY.value:
     jobs = [job for job in jobs if "/".join(job) in _ONLY.value]
   epochs = BASE_EPOCHS

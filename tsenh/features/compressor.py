@@ -33,6 +33,7 @@ from tsenh.coding import bitstream, entropy
 from tsenh.data import feature_sets, streams
 from tsenh.data.streams import FeatureStream
 from tsenh.features import costs, networks
+from tsenh.features.decoder import Decoder
 from tsenh.features.enhancer import Enhancer
 from tsenh.features.pca import TransformCoder
 from tsenh.features.pro import Codec, check_codes
@@ -44,7 +45,7 @@ from tsenh.training import run_folders
 CODECS = {
   model.KIND: model for model in (Codec, ScalarQuantizer, TransformCoder)
 }
-ENHANCERS = {model.KIND: model for model in (Enhancer, SQEnhancer)}
+ENHANCERS = {model.KIND: model for model in (Enhancer, SQEnhancer, Decoder)}
 _WORKERS = min(4, os.cpu_count() or 1)
 
 _In = TypeVar("_In")
@@ -96,6 +97,28 @@ class SQEnhancement:
 
 
 @dataclasses.dataclass(frozen=True)
+class DecoderEnhancement:
+  """What a receiver decodes with in place of the codec's own Dec.
+
+  Attributes:
+    enhancer: the decoder.
+  """
+
+  enhancer: Decoder
+
+  def decode(self, codes: np.ndarray) -> np.ndarray:
+    """Features float32 [n, feature_dim] of the codec's codes."""
+    return self.enhancer.decode(codes)
+
+  def cost(self) -> costs.Cost:
+    """Of the receiver."""
+    return networks.cost(self.enhancer.decoder)
+
+
+AnyEnhancement = Union[Enhancement, SQEnhancement, DecoderEnhancement]
+
+
+@dataclasses.dataclass(frozen=True)
 class Compressor:
   """A codec with its entropy coder; safe to share by threads.
 
@@ -110,7 +133,7 @@ class Compressor:
   name: str
   transform: Union[Codec, ScalarQuantizer, TransformCoder]
   coder: entropy.EntropyCoder
-  enhancement: Union[Enhancement, SQEnhancement, None] = None
+  enhancement: Optional[AnyEnhancement] = None
 
   def compress(
     self,
@@ -194,8 +217,8 @@ def load(name: str, enhancer: Optional[str] = None) -> Compressor:
 
   Args:
     name: a run folder or a shipped codec.
-    enhancer: a run folder of train_enhancer, or of train_sq_enhancer for SQ, to
-      decode with.
+    enhancer: a run folder of train_enhancer or train_decoder, or of
+      train_sq_enhancer for SQ, to decode with.
 
   Returns:
     The compressor.
@@ -216,9 +239,28 @@ def load(name: str, enhancer: Optional[str] = None) -> Compressor:
   return dataclasses.replace(codec, enhancement=enhancement)
 
 
-def load_enhancement(
-  name: str, codec: Compressor
-) -> Union[Enhancement, SQEnhancement]:
+def load_frozen(name: str, dim: int) -> Codec:
+  """Loads a learned codec that something is trained behind.
+
+  Args:
+    name: a run folder or a shipped codec.
+    dim: of the features that it must be for.
+
+  Raises:
+    Error: as `load` does, and if it is no learned codec for such features.
+  """
+  codec = load(name).transform
+  if codec.KIND != Codec.KIND:
+    raise Error(f"{name}: the run of {codec.KIND}, expected a learned codec.")
+  if codec.feature_dim != dim:
+    raise Error(
+      f"{name} is for features of {codec.feature_dim} dimensions, but the"
+      f" training set has {dim}."
+    )
+  return codec
+
+
+def load_enhancement(name: str, codec: Compressor) -> AnyEnhancement:
   """The enhancer of that name or folder, for this codec's codes."""
   folder, config = run_folders.finished(name)
   enhancer = _read_model(name, folder, config, ENHANCERS)
@@ -226,6 +268,8 @@ def load_enhancement(
     raise Error(f"{name}: made for another codec's codes than {codec.name}'s.")
   if config["kind"] == SQEnhancer.KIND:
     return SQEnhancement(enhancer, codec.transform)
+  if config["kind"] == Decoder.KIND:
+    return DecoderEnhancement(enhancer)
   path = folder / run_folders.HIGH
   high = load(str(path)).transform
   _check_digest(path, high.digest(), config["high_digest"])
@@ -242,7 +286,11 @@ def _read_model(
       f"{name}: the run of {config['kind']}, expected one of"
       f" {', '.join(kinds)}."
     )
-  model = kind(**{key: config[key] for key in kind.ARCHITECTURE})
+  optional = [key for key, _ in getattr(kind, "OPTIONAL", ())]
+  model = kind(
+    **{key: config[key] for key in kind.ARCHITECTURE},
+    **{key: config[key] for key in optional if key in config},
+  )
   path = folder / run_folders.WEIGHTS
   if model.arrays():
     arrays = run_folders.read_arrays(path)

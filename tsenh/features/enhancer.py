@@ -11,7 +11,7 @@ from tsenh.features import networks
 
 
 class Enhancer(networks.StoredModel):
-  """Eq. (3): two fully-connected layers with GDN, codes divided by r_clip.
+  """Eq. (3): fully-connected layers with GDN, codes divided by r_clip.
 
   Attributes:
     low_dim: elements of the low-rate codec's code.
@@ -31,6 +31,8 @@ class Enhancer(networks.StoredModel):
     "gdn",
     "clip_enhanced",
   )
+  # Left out where they are the paper's, as before there were others.
+  OPTIONAL = (("num_layers", 2),)
 
   def __init__(
     self,
@@ -41,6 +43,7 @@ class Enhancer(networks.StoredModel):
     high_clip: float = 20.0,
     gdn: str = "classic",
     clip_enhanced: bool = True,
+    num_layers: int = 2,
     seed: int = 0,
   ):
     """Builds the enhancer with Glorot-initialised weights.
@@ -54,6 +57,7 @@ class Enhancer(networks.StoredModel):
       gdn: a key of `networks.GDN_FORMS`.
       clip_enhanced: whether c_enh is clipped to r_clip. Paper-silent
         (clip_enhanced).
+      num_layers: dense layers; the paper's two, or more.
       seed: of the initial weights.
     """
     super().__init__(name="enhancer")
@@ -64,18 +68,18 @@ class Enhancer(networks.StoredModel):
     self.high_clip = high_clip
     self.gdn = gdn
     self.clip_enhanced = clip_enhanced
-    self.network = networks.two_layers(
+    self.num_layers = num_layers
+    self.network = networks.dense_layers(
       "enhancer",
-      low_dim,
-      hidden_dim,
-      high_dim,
+      [low_dim, *[hidden_dim] * (num_layers - 1), high_dim],
       gdn=gdn,
       inverse=False,
-      layer_seeds=networks.seeds(seed, 2),
+      layer_seeds=networks.seeds(seed, num_layers),
     )
     self.parts = (self.network,)
     self._enhance = tf.function(
-      self.call, input_signature=[tf.TensorSpec([None, low_dim])]
+      lambda c_low: self.enhanced(self.call(c_low)),
+      input_signature=[tf.TensorSpec([None, low_dim])],
     )
 
   def call(self, c_low):
@@ -89,12 +93,16 @@ class Enhancer(networks.StoredModel):
     """
     return self.network(c_low / self.low_clip)
 
+  def enhanced(self, output):
+    """c_enh, float32 [n, high_dim], of what `call` gives."""
+    c_enh = output * self.high_clip
+    if self.clip_enhanced:
+      c_enh = tf.clip_by_value(c_enh, -self.high_clip, self.high_clip)
+    return c_enh
+
   def enhance(self, codes: np.ndarray) -> np.ndarray:
     """Eq. (3): c_enh, float32 [n, high_dim], of integer codes [n, low_dim]."""
-    c_enh = self._enhance(codes.astype(np.float32)).numpy() * self.high_clip
-    if self.clip_enhanced:
-      c_enh = np.clip(c_enh, -self.high_clip, self.high_clip)
-    return c_enh
+    return self._enhance(codes.astype(np.float32)).numpy()
 
 
 def enhancement_loss(c_enh, c_high):

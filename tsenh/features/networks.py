@@ -1,4 +1,4 @@
-"""Two dense layers with GDN: what Enc, Dec (Eq. 1, 2) and Enh (Eq. 3) are."""
+"""Dense layers with GDN: what Enc, Dec (Eq. 1, 2) and Enh (Eq. 3) are."""
 
 import hashlib
 from typing import Dict, Iterator, Sequence, Tuple
@@ -38,11 +38,9 @@ def seeds(seed: int, count: int) -> Iterator[int]:
   return iter(np.random.SeedSequence(seed).generate_state(count).tolist())
 
 
-def two_layers(
+def dense_layers(
   name: str,
-  input_dim: int,
-  hidden_dim: int,
-  output_dim: int,
+  dims: Sequence[int],
   gdn: str,
   inverse: bool,
   layer_seeds: Iterator[int],
@@ -50,11 +48,12 @@ def two_layers(
 ) -> tf.keras.Sequential:
   """Builds `fc1`, `gdn`, `fc2` with Glorot-initialised weights.
 
+  Of more layers there follow `gdn2`, `fc3` and so on.
+
   Args:
     name: of the network.
-    input_dim: dimensions of what goes in, float32 [n, input_dim].
-    hidden_dim: dimensions between the layers.
-    output_dim: dimensions of what comes out.
+    dims: of what goes in, float32 [n, dims[0]], between the layers, and of what
+      comes out.
     gdn: a key of `GDN_FORMS`.
     inverse: whether it is IGDN.
     layer_seeds: gives a seed for each dense layer.
@@ -72,12 +71,15 @@ def two_layers(
   def gdn_layer(name):
     return GDN_FORMS[gdn](inverse=inverse, name=name)
 
-  layers = [dense(hidden_dim, "fc1"), gdn_layer("gdn")]
-  layers.append(dense(output_dim, "fc2"))
+  layers = []
+  for i, units in enumerate(dims[1:], 1):
+    if i > 1:
+      layers.append(gdn_layer("gdn" if i == 2 else f"gdn{i - 1}"))
+    layers.append(dense(units, f"fc{i}"))
   if gdn_layers == 2:
-    layers.insert(0 if inverse else 3, gdn_layer("gdn_code"))
+    layers.insert(0 if inverse else len(layers), gdn_layer("gdn_code"))
   model = tf.keras.Sequential(layers, name=name)
-  model.build((None, input_dim))
+  model.build((None, dims[0]))
   return model
 
 
@@ -91,16 +93,22 @@ class StoredModel(tf.keras.Model):
     KIND: what the run's config.json calls it.
     ROLE: "codec" or "enhancer".
     ARCHITECTURE: arguments that, beside the weights, determine its function.
+    OPTIONAL: further ones and their defaults, with which they are left out.
     parts: its networks, in the order of their weights.
   """
 
   KIND = ROLE = ""
   ARCHITECTURE: Tuple[str, ...] = ()
+  OPTIONAL: Tuple[Tuple[str, object], ...] = ()
   parts: Sequence[tf.keras.Sequential]
 
   def architecture(self) -> Dict[str, object]:
-    """The attributes that `ARCHITECTURE` lists."""
-    return {name: getattr(self, name) for name in self.ARCHITECTURE}
+    """The attributes of `ARCHITECTURE`, and of `OPTIONAL` those that differ."""
+    found = {name: getattr(self, name) for name in self.ARCHITECTURE}
+    for name, default in self.OPTIONAL:
+      if getattr(self, name) != default:
+        found[name] = getattr(self, name)
+    return found
 
   def named_variables(self) -> Dict[str, tf.Variable]:
     """Variables by name, `encoder/fc1/kernel` and so on.

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tsenh.base.errors import Error
+from tsenh.data import streams
 from tsenh.features import networks
 from tsenh.features.costs import Costs
 
@@ -66,21 +67,17 @@ class Codec(networks.StoredModel):
     self.gdn = gdn
     self.gdn_layers = gdn_layers
     seeds = networks.seeds(seed, 4)
-    self.encoder = networks.two_layers(
+    self.encoder = networks.dense_layers(
       "encoder",
-      feature_dim,
-      hidden_dim,
-      code_dim,
+      [feature_dim, hidden_dim, code_dim],
       gdn=gdn,
       inverse=False,
       layer_seeds=seeds,
       gdn_layers=gdn_layers,
     )
-    self.decoder = networks.two_layers(
+    self.decoder = networks.dense_layers(
       "decoder",
-      code_dim,
-      hidden_dim,
-      feature_dim,
+      [code_dim, hidden_dim, feature_dim],
       gdn=gdn,
       inverse=True,
       layer_seeds=seeds,
@@ -138,6 +135,19 @@ class Codec(networks.StoredModel):
     one half tips over.
     """
     return self.quantize(self.latent(features))
+
+  def training_codes(self, f_raw: np.ndarray, rounded: bool) -> np.ndarray:
+    """What a frozen codec says of a training set, with bounded memory.
+
+    Args:
+      f_raw: float32 [n, feature_dim], n of any size.
+      rounded: whether the latent values are rounded.
+
+    Returns:
+      float32 [n, code_dim].
+    """
+    latent = streams.in_chunks(self.latent, f_raw)
+    return self.quantize(latent).astype(np.float32) if rounded else latent
 
   def decode(self, codes: np.ndarray) -> np.ndarray:
     """Eq. (2): decoded features, float32 [n, feature_dim], of integer codes.

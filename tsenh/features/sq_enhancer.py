@@ -46,11 +46,9 @@ class SQEnhancer(networks.StoredModel):
     self.gdn = gdn
     seeds = networks.seeds(seed, 2 * num_blocks)
     self.blocks = [
-      networks.two_layers(
+      networks.dense_layers(
         f"block{i + 1}",
-        feature_dim,
-        hidden_dim,
-        feature_dim,
+        [feature_dim, hidden_dim, feature_dim],
         gdn=gdn,
         inverse=False,
         layer_seeds=seeds,
