@@ -44,7 +44,7 @@ HERE = pathlib.Path(__file__).parent
 
 setuptools.setup(
   name="tsenh",
-  version="0.1.0",
+  version="0.2.0",
   description=(
     "Facial deep-learning feature compression with teacher-student"
     " enhancement: the codec of arXiv 2002.03627 in TensorFlow/Keras"
