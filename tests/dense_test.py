@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from tsenh.base.errors import Error
 from tsenh.data import feature_sets
-from tsenh.recognition import dense
+from tsenh.recognition import dense, verification
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,8 @@ def test_the_interval_is_of_people_and_wider_than_that_of_pairs(people):
 
 def test_people_counted_twice_are_the_set_with_them_twice(people):
   """A resample's threshold and shares, against those of repeated pairs."""
-  pairs = dense.all_pairs(*people)
+  features, identities = people
+  pairs = dense.all_pairs(verification.normalize(features), identities)
   rng = np.random.default_rng(2)
   times = rng.multinomial(60, np.full(60, 1 / 60))
   found = dense._rates(pairs, times)
@@ -91,16 +93,84 @@ def test_people_counted_twice_are_the_set_with_them_twice(people):
   assert found[0] == pytest.approx(tar, abs=1e-12)
 
 
+def test_binary_codes_are_compared_by_hamming_distance(people):
+  features, identities = people
+  codes = np.packbits(features > 0, axis=1)
+  signs = np.where(features > 0, 1.0, -1.0)
+  found, expected = (
+    dense.measure(vectors, identities) for vectors in (codes, signs)
+  )
+  assert found == expected  # 16 bits: their length is 4, without rounding.
+  same, different, tar, _ = by_loops(signs, identities, 1e-3)
+  assert (found["num_same"], found["num_different"]) == (same, different)
+  assert found["tar_at_far_1e-3"] == pytest.approx(tar, abs=1e-12)
+
+
+def test_an_equally_near_face_of_another_person_counts_against_rank_1():
+  features = np.array([[1, 0], [1, 0], [0, 1], [0, 1], [0, 1]], np.float32)
+  measured = dense.measure(features, np.array([0, 0, 1, 1, 2]))
+  assert measured["rank1"] == 0.5  # Person 1's faces have person 2's as near.
+
+
+def noisy(people, amount, seed):
+  features, identities = people
+  noise = np.random.default_rng(seed).normal(size=features.shape)
+  return dense.read(dense.measure(features + amount * noise, identities))
+
+
+def test_resamples_are_kept_and_pair_two_measurements(people):
+  measured = dense.measure(*people)
+  found = dense.read(measured)
+  assert found.shape == (1 + dense.NUM_SAMPLES, 5)
+  for column, name in enumerate(dense.METRICS):
+    assert found[0, column] == measured[name]
+    interval = np.percentile(found[1:, column], [2.5, 97.5])
+    np.testing.assert_allclose(interval, measured["interval"][name], atol=2e-5)
+  itself = dense.compare([found], [found])
+  assert itself["rank1"] == (0, 0, 0, 1)
+  # Of the same people, so much tighter than each measurement's own interval.
+  worse = noisy(people, 0.1, 0)
+  paired = dense.compare([found], [worse])["rank1"]
+  assert paired.low < paired.difference < paired.high
+  assert paired.difference == pytest.approx(worse[0, 4] - found[0, 4])
+  low, high = measured["interval"]["rank1"]
+  assert paired.high - paired.low < high - low
+
+
+def test_seeds_widen_the_interval_and_a_large_difference_is_seen(people):
+  plain = dense.read(dense.measure(*people))
+  seeds = [noisy(people, 0.6, seed) for seed in range(4)]
+  lost = dense.compare([plain], seeds)["rank1"]
+  assert lost.difference < 0
+  assert lost.p < 0.05
+  shuffled = dense.compare(seeds, [seeds[i] for i in (1, 2, 3, 0)])["rank1"]
+  assert shuffled.difference == pytest.approx(0, abs=1e-12)
+  assert shuffled.p == pytest.approx(1)
+  gain = [b[0, 4] - plain[0, 4] for b in seeds]
+  of_seeds = np.var(gain, ddof=1) / 4
+  spread = np.mean([s[1:, 4] - plain[1:, 4] for s in seeds], axis=0)
+  error = np.sqrt(of_seeds + np.var(spread, ddof=1))
+  assert lost.high - lost.difference > 1.96 * error
+  with pytest.raises(Error, match="no pairs"):
+    dense.compare(seeds[:2], seeds[:3])
+
+
 @pytest.mark.slow
-def test_lfw_has_the_numbers_of_its_data_card():
-  lfw = feature_sets.load("lfw")
+@pytest.mark.parametrize(
+  ("name", "expected", "rank1"),
+  [
+    ("lfw", (0.9800, 0.9526, 0.9056, 0.780), 4870),
+    ("rank64-lfw", (0.9861, 0.9567, 0.9038, 0.737), 4870),
+  ],
+)
+def test_lfw_has_the_numbers_of_its_data_card(name, expected, rank1):
+  lfw = feature_sets.load(name)
   measured = dense.measure(lfw.features, lfw.identities)
   assert measured["num_same"] == 8101
   assert measured["num_different"] == 29640749
-  expected = {"1e-3": 0.9861, "1e-4": 0.9567, "1e-5": 0.9038, "1e-6": 0.737}
-  for rate, tar in expected.items():
-    assert measured[f"tar_at_far_{rate}"] == pytest.approx(tar, abs=6e-4)
-  assert measured["rank1"] == pytest.approx(0.978, abs=5e-4)
+  for metric, tar in zip(dense.METRICS, expected):
+    assert measured[metric] == pytest.approx(tar, abs=6e-5 + 5e-4 * (tar < 0.8))
+  assert measured["rank1"] * 4979 == pytest.approx(rank1)
 
 
 def test_a_set_without_two_of_a_person_or_without_two_people_has_none():

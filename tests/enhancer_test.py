@@ -1,13 +1,17 @@
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import ROOT
 
+from tsenh import portable
 from tsenh.base.errors import Error
+from tsenh.data import feature_sets
 from tsenh.features import compressor, enhancer, networks
+from tsenh.training import run_folders
 
 EXPECTED = ROOT / "tests" / "expected"
 
@@ -29,6 +33,36 @@ def test_the_model_is_two_layers_with_gdn():
   assert model.network.input_shape == (None, 6)
   assert model.network.output_shape == (None, 4)
   assert networks.multiply_adds(model.network) == 6 * 5 + 5 * 5 + 5 * 4
+
+
+def test_more_layers_are_part_of_the_architecture_and_two_are_not_named():
+  deep = enhancer.Enhancer(6, 4, 5, num_layers=3)
+  names = [layer.name for layer in deep.network.layers]
+  assert names == ["fc1", "gdn", "fc2", "gdn2", "fc3"]
+  assert deep.architecture()["num_layers"] == 3
+  assert "num_layers" not in enhancer.Enhancer(6, 4, 5).architecture()
+  assert networks.multiply_adds(deep.network) == 6 * 5 + 3 * 5 * 5 + 5 * 4
+
+
+def test_a_deep_enhancer_survives_its_run_folder_and_portable_agrees(tmp_path):
+  low = EXPECTED / "codecs" / "tfc"
+  old = json.loads((EXPECTED / "enhancer" / "config.json").read_text())
+  model = enhancer.Enhancer(
+    old["low_dim"], old["high_dim"], 9, num_layers=4, seed=3
+  )
+  config = {
+    "kind": "pro-e",
+    **model.architecture(),
+    **{key: old[key] for key in ("low_digest", "high_digest")},
+  }
+  shutil.copytree(EXPECTED / "enhancer" / "high", tmp_path / "high")
+  run_folders.finish(tmp_path, config, model)
+  codec = compressor.load(str(low), str(tmp_path))
+  codes = codec.transform.encode(feature_sets.load("lfw").features[:5])
+  decoded = codec.enhancement.decode(codes)
+  port = portable.load_enhancer(str(tmp_path))
+  there = portable.decode_enhanced(port, codes)
+  np.testing.assert_allclose(there, decoded, atol=1e-5)
 
 
 @pytest.mark.parametrize("clip_enhanced", [True, False])

@@ -88,7 +88,7 @@ def range_coder_cases():
 
 def network_cases(name, main):
   """Features whose codes do not depend on the last digits of a sum."""
-  faces = feature_sets.load("lfw").features[:200]
+  faces = feature_sets.load("rank64-lfw").features[:200]
   values = main.transform.encoder(faces).numpy()
   distance = np.abs(np.abs(values - np.trunc(values)) - 0.5).min(axis=1)
   chosen = faces[distance > MARGIN][:4]
@@ -104,7 +104,7 @@ def network_cases(name, main):
 
 
 def file_cases(name, main):
-  faces = feature_sets.load("lfw").features[:9]
+  faces = feature_sets.load("rank64-lfw").features[:9]
   codes = main.transform.encode(faces)
   coder = main.coder
   escape = coder.lower + coder._escape
@@ -149,7 +149,7 @@ def file_cases(name, main):
 
 def reject_cases(name, main):
   """Files that differ from a good one in one thing, checksums made to fit."""
-  codes = main.transform.encode(feature_sets.load("lfw").features[:3])
+  codes = main.transform.encode(feature_sets.load("rank64-lfw").features[:3])
   head = main.header(3, "shared", 2)
 
   def file(header=head, payloads=None, edit=None):
@@ -255,7 +255,7 @@ def reject_cases(name, main):
 
 def enhancer_cases():
   main = compressor.load(folder("tfc"), str(EXPECTED / "enhancer"))
-  codes = main.transform.encode(feature_sets.load("lfw").features[:3])
+  codes = main.transform.encode(feature_sets.load("rank64-lfw").features[:3])
   # The last has every element at the limit.
   codes = np.concatenate([codes, 20 * np.sign(2 * codes[:1] - 1)])
   enhanced = main.enhancement.enhancer.enhance(codes)

@@ -1,11 +1,12 @@
 import io
+import pathlib
 import zipfile
 
 import numpy as np
 import pytest
 
 from tsenh.base.errors import Error
-from tsenh.data import feature_sets, streams
+from tsenh.data import feature_sets, manifests, streams
 
 
 def valid(n=40):
@@ -176,24 +177,17 @@ def test_a_cut_or_too_long_stream_is_refused(tmp_path):
       list(stream.blocks)
 
 
-def test_the_shipped_sets_are_what_the_data_card_says(lfw):
-  faces = feature_sets.load("faces")
-  assert faces.features.shape == (66108, 128)
-  assert lfw.features.shape == (7701, 128)
-  assert len(lfw.pairs) == 6000
-  np.testing.assert_allclose(np.linalg.norm(lfw.features, axis=1), 1, atol=1e-3)
+def test_a_set_of_the_repository_alone_says_so_where_it_is_not(monkeypatch):
+  gone = pathlib.Path("nowhere")
+  monkeypatch.setattr(manifests, "FOLDER", gone)
+  for name in ("rank64-faces", "rank64-faces-validation", "dlib-lfw"):
+    with pytest.raises(Error, match=f"{name}: comes with a clone"):
+      feature_sets.load(name)
 
 
-def test_the_validation_split_shares_no_person_with_training():
-  train = feature_sets.load("faces-train")
-  validation = feature_sets.load("faces-validation")
-  assert len(train.features) + len(validation.features) == 66108
-  assert not set(train.identities) & set(validation.identities)
-  first, second = validation.identities[validation.pairs].T
-  np.testing.assert_array_equal(first == second, validation.is_same)
-  people = validation.identities[validation.pairs].reshape(10, -1)
-  assert sum(len(set(fold)) for fold in people) == len(set(people.flat))
-  names = validation.names[validation.pairs]
-  photographs = np.char.rpartition(names, "/")[..., 2]
-  assert (photographs[:, 0] != photographs[:, 1]).all()
-  assert not np.char.endswith(names, "#flipped").any()
+def test_a_protocol_is_one_of_a_files_lists_of_pairs():
+  ff, fp = feature_sets.load("cfp-ff"), feature_sets.load("cfp-fp")
+  np.testing.assert_array_equal(ff.features, fp.features)
+  shows = ["profile" in name for name in ff.names]
+  assert not np.take(shows, ff.pairs).any()
+  assert (np.take(shows, fp.pairs) == [False, True]).all()

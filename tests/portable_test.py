@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tsenh import portable
 from tsenh.base.errors import Error
 from tsenh.coding import bitstream
-from tsenh.data import feature_sets
+from tsenh.data import feature_sets, manifests
 from tsenh.data.streams import stream
 from tsenh.features import compressor
 from tsenh.training import run_folders
@@ -30,7 +30,9 @@ def load_both(name):
 )
 def test_all_of_lfw_decodes_to_the_same_integers_and_near_features(name):
   port, main = load_both(name)
-  lfw = feature_sets.load("dlib-lfw" if name.startswith("dlib-") else "lfw")
+  training_set = run_folders.read_config(run_folders.find(name))["features"]
+  test_set = manifests.network_of(training_set).tests[0]
+  lfw = feature_sets.load(test_set)
   data = main.compress(lfw.features)
   codes = portable.decompress_codes(port, data)
   file = io.BytesIO(data)

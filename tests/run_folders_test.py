@@ -89,16 +89,24 @@ def test_a_configuration_that_is_none_is_refused(tmp_path):
 def test_the_shipped_codecs_are_the_papers_recipe():
   shipped = run_folders.shipped()
   lambdas = ("1e-4", "1e-5", "1e-6", "1e-7")
+  between = ("3e-5", "3e-6")
   kinds = {
-    "pro-{}": ("faces", 40),
-    "pro-{}-e400": ("faces", 400),
-    "dlib-pro-{}-e282": ("dlib-faces", 282),
+    "pro-{}": ("faces", 40, lambdas + between),
+    "pro-{}-e400": ("faces", 400, lambdas),
+    "rank64-pro-{}": ("rank64-faces", 40, lambdas),
+    "rank64-pro-{}-e400": ("rank64-faces", 400, lambdas),
+    "dlib-pro-{}-e282": ("dlib-faces", 282, lambdas),
   }
-  quantizers = {name for name in shipped if name.startswith("sq-")}
-  assert quantizers == {"sq-30", "sq-40", "sq-45", "sq-50"}
-  assert len(shipped) - len(quantizers) == len(kinds) * len(lambdas)
-  for kind, (features, epochs) in kinds.items():
-    for lmbda in lambdas:
+  names = {
+    kind.format(lmbda)
+    for kind, (_, _, its_lambdas) in kinds.items()
+    for lmbda in its_lambdas
+  }
+  for network in ("", "rank64-"):
+    names.update(f"{network}sq-{qp}" for qp in (30, 40, 45, 50))
+  assert set(shipped) == names
+  for kind, (features, epochs, its_lambdas) in kinds.items():
+    for lmbda in its_lambdas:
       folder = shipped[kind.format(lmbda)]
       check_recipe(folder, float(lmbda), features, epochs)
 

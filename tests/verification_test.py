@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tsenh.data import feature_sets
 from tsenh.recognition import verification
 
 
@@ -17,7 +18,8 @@ def correct_per_fold(distances, is_same):
   return verification.decisions(distances, is_same).sum(axis=1).tolist()
 
 
-def test_lfw_gives_the_check_values_of_the_data_card(lfw):
+def test_lfw_gives_the_check_values_of_the_data_card():
+  lfw = feature_sets.load("rank64-lfw")
   distances = verification.squared_distances(lfw.features, lfw.pairs)
   metrics = verification.verify(distances, lfw.is_same)
   assert metrics["correct_pairs"] == 5961

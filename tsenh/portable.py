@@ -125,9 +125,12 @@ def enhance(enhancer: PortableEnhancer, codes: np.ndarray) -> np.ndarray:
   """Eq. (3): c_enh, float64 [n, high_dim], of int codes [n, low_dim]."""
   x = codes / enhancer.config["low_clip"]
   x = _dense(enhancer, "enhancer/fc1", x)
-  x = _gdn(enhancer, "enhancer/gdn", x)
+  for layer in range(2, enhancer.config.get("num_layers", 2) + 1):
+    gdn = "gdn" if layer == 2 else f"gdn{layer - 1}"
+    x = _gdn(enhancer, f"enhancer/{gdn}", x)
+    x = _dense(enhancer, f"enhancer/fc{layer}", x)
   clip = enhancer.config["high_clip"]
-  x = clip * _dense(enhancer, "enhancer/fc2", x)
+  x = clip * x
   return np.clip(x, -clip, clip) if enhancer.config["clip_enhanced"] else x
 
 

@@ -193,10 +193,15 @@ def measure(features: np.ndarray, identities: np.ndarray) -> Dict[str, Any]:
   }
 
 
-def read_samples(measured: Dict[str, Any]) -> np.ndarray:
-  """The resamples of a measurement, float64 [samples, 5] as in `METRICS`."""
+def read(measured: Dict[str, Any]) -> np.ndarray:
+  """A measurement and its resamples, float64 [1 + samples, 5] as in `METRICS`.
+
+  Args:
+    measured: from `measure`.
+  """
   stored = np.frombuffer(base64.b64decode(measured["samples"]), "<u2")
-  return stored.reshape(-1, len(METRICS)) / _SCALE
+  samples = stored.reshape(-1, len(METRICS)) / _SCALE
+  return np.vstack([[measured[name] for name in METRICS], samples])
 
 
 class Difference(NamedTuple):
@@ -216,61 +221,48 @@ class Difference(NamedTuple):
 
 
 def compare(
-  first: Sequence[Dict[str, Any]], second: Sequence[Dict[str, Any]]
+  first: Sequence[np.ndarray], second: Sequence[np.ndarray]
 ) -> Dict[str, Difference]:
   """The paired difference of two methods on one set, over people and seeds.
 
-  Each resample draws people, the same for both, and with them seeds: what would
-  other trainings give on other people? Interval and p value are those of
-  Student's t with the resamples' standard error, for resamples alone could not
-  tell p below one in their number; with several seeds its degrees of freedom
-  are one fewer than the seeds.
+  What would other trainings give on other people? The variance of the mean
+  difference is that of the resamples, which drew the same people for both, plus
+  that between seeds; the interval and the p value are Student's, with the
+  degrees of freedom of Welch and Satterthwaite. With one seed they are of
+  people alone.
 
   Args:
-    first: from `measure`, one for each seed; a single one is compared with each
-      of the other's.
+    first: from `read`, one for each seed; a single one is compared with each of
+      the other's.
     second: the same of what may differ, in the order of the same seeds.
 
   Returns:
     A difference for each of `METRICS`.
 
   Raises:
-    Error: if they are not measurements of one set, or their seeds no pairs.
+    Error: if they cannot be paired.
   """
-  sides = [list(first), list(second)]
-  counts = {(m["num_same"], m["num_different"]) for m in sides[0] + sides[1]}
-  if len(counts) != 1:
-    raise Error("dense measurements of different sets cannot be compared.")
-  num_seeds = max(map(len, sides))
-  if {len(side) for side in sides} - {1, num_seeds}:
-    raise Error("dense measurements of different seeds cannot be paired.")
-
-  def gain(values) -> np.ndarray:
-    """Second minus first of each seed, [seeds, ...]."""
-    a, b = (np.array([values(m) for m in side]) for side in sides)
-    return np.broadcast_to(b - a, (num_seeds, *a.shape[1:]))
-
-  whole = gain(lambda m: [m[name] for name in METRICS]).mean(axis=0)
-  samples = gain(read_samples)
-  random = np.random.default_rng(0)
-  drawn = random.multinomial(
-    num_seeds, [1 / num_seeds] * num_seeds, samples.shape[1]
+  sides = [np.stack(list(side)) for side in (first, second)]
+  counts = {side.shape[1:] for side in sides}
+  num_seeds = max(len(side) for side in sides)
+  if len(counts) > 1 or {len(side) for side in sides} - {1, num_seeds}:
+    raise Error("dense measurements that are no pairs cannot be compared.")
+  gain = np.broadcast_to(sides[1] - sides[0], (num_seeds, *counts.pop()))
+  of_people = gain[:, 1:].mean(axis=0).var(axis=0, ddof=1)
+  parts = [(of_people, gain.shape[1] - 2)]
+  if num_seeds > 1:
+    of_seeds = gain[:, 0].var(axis=0, ddof=1) / num_seeds
+    parts.append((of_seeds, num_seeds - 1))
+  whole = gain[:, 0].mean(axis=0)
+  variance = sum(part for part, _ in parts)
+  freedom = np.square(variance) / np.maximum(
+    sum(np.square(part) / count for part, count in parts), 1e-300
   )
-  resampled = np.einsum("ns,snm->nm", drawn / num_seeds, samples)
-  freedom = num_seeds - 1 if num_seeds > 1 else samples.shape[1] - 1
+  error = np.sqrt(variance)
+  reach = error * scipy.stats.t.ppf(0.975, np.maximum(freedom, 1))
+  score = np.abs(whole) / np.where(error > 0, error, np.inf)
+  p = 2 * scipy.stats.t.sf(score, np.maximum(freedom, 1))
   return {
-    name: _difference(float(d), float(error), freedom)
-    for name, d, error in zip(METRICS, whole, resampled.std(axis=0, ddof=1))
+    name: Difference(*map(float, values))
+    for name, *values in zip(METRICS, whole, whole - reach, whole + reach, p)
   }
-
-
-def _difference(difference: float, error: float, freedom: int) -> Difference:
-  if error == 0:
-    return Difference(
-      difference, difference, difference, float(difference == 0)
-    )
-  reach = error * scipy.stats.t.ppf(0.975, freedom)
-  p = 2 * scipy.stats.t.sf(abs(difference) / error, freedom)
-  return Difference(
-    difference, difference - reach, difference + reach, float(p)
-  )
