@@ -8,11 +8,12 @@ DRAWS := $(VENV)/.draws
 ALL := $(VENV)/.all
 DOCS := $(VENV)/.docs
 LAMBDAS := 1e-4 1e-5 1e-6 1e-7
+BETWEEN := 3e-5 3e-6 # The half decades where rate jumps.
 QPS := 50 45 40 30
 LONG_EPOCHS := 400
-DLIB_EPOCHS := 282 # As many updates of its smaller training set.
+DLIB_EPOCHS := 282 # Of its smaller set, as many updates as rank 64's 40.
 RESULTS := experiments/results
-NETWORK ?= rank64
+NETWORK ?= fullrank
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test style format paper paper-short paper-smoke \
@@ -67,7 +68,7 @@ format: $(ALL) ## Format the code
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-paper: $(ALL) ## All experiments of one network, NETWORK=rank64, resumable
+paper: $(ALL) ## All experiments of NETWORK=fullrank or rank64
 	$(PY) -m experiments.reproduce --network=$(NETWORK) \
 	  --output=$(RESULTS)/paper/$(NETWORK)
 	$(MAKE) table
@@ -87,21 +88,24 @@ choices: $(ALL) ## Try each teacher for each student on held-out people
 	$(PY) -m experiments.reproduce --plan=choices --network=$(NETWORK) \
 	  --output=$(RESULTS)/choices/$(NETWORK)
 
-checkpoints: $(ALL) ## Make the shipped codecs again (about an hour)
+checkpoints: $(ALL) ## Make the shipped codecs again (about two hours)
 	rm -rf build/checkpoints # Made apart, so that the checkout stays clean.
+	train() { $(PY) -m tsenh.train_codec --output=build/checkpoints/$$1 \
+	    --lambda=$$2 --epochs=$$3 --features=$$4 || exit 1; }; \
+	for l in $(LAMBDAS) $(BETWEEN); do \
+	  train pro-$$l $$l 40 faces; \
+	done; \
 	for l in $(LAMBDAS); do \
-	  $(PY) -m tsenh.train_codec --lambda=$$l \
-	    --output=build/checkpoints/pro-$$l || exit 1; \
-	  $(PY) -m tsenh.train_codec --lambda=$$l --epochs=$(LONG_EPOCHS) \
-	    --output=build/checkpoints/pro-$$l-e$(LONG_EPOCHS) || exit 1; \
-	  $(PY) -m tsenh.train_codec --lambda=$$l --epochs=$(DLIB_EPOCHS) \
-	    --features=dlib-faces \
-	    --output=build/checkpoints/dlib-pro-$$l-e$(strip $(DLIB_EPOCHS)) \
-	    || exit 1; \
+	  train pro-$$l-e$(LONG_EPOCHS) $$l $(LONG_EPOCHS) faces; \
+	  train rank64-pro-$$l $$l 40 rank64-faces; \
+	  train rank64-pro-$$l-e$(LONG_EPOCHS) $$l $(LONG_EPOCHS) rank64-faces; \
+	  train dlib-pro-$$l-e$(strip $(DLIB_EPOCHS)) $$l $(DLIB_EPOCHS) dlib-faces; \
 	done
 	for q in $(QPS); do \
 	  $(PY) -m tsenh.train_sq --qp=$$q --output=build/checkpoints/sq-$$q \
 	    || exit 1; \
+	  $(PY) -m tsenh.train_sq --qp=$$q --features=rank64-faces \
+	    --output=build/checkpoints/rank64-sq-$$q || exit 1; \
 	done
 	cp -r build/checkpoints/. checkpoints/
 
@@ -123,17 +127,18 @@ benchmark: $(ALL) ## Time training and coding (about 7 min, 12 GB of disk)
 	$(PY) -m experiments.benchmarks.portable \
 	  --output=$(RESULTS)/benchmarks/portable.json
 
-study: $(ALL) ## Measure silent choices, SQ over QP, hashing (10 h or so)
-	$(PY) -m experiments.studies.sq_sweep \
-	  --output=$(RESULTS)/studies/sq_sweep.json
-	$(PY) -m experiments.studies.hashing \
-	  --output=$(RESULTS)/studies/hashing.json
-	# The paper's 4.1 million updates, at one lambda.
-	$(PY) -m tsenh.train_codec --lambda=1e-6 --epochs=2300 --resume \
-	  --features=faces-train --validation=faces-validation \
-	  --validate_every=46 --output=runs/sensitivity/default-1e-6
-	$(PY) -m experiments.studies.sensitivity \
-	  --output=$(RESULTS)/studies/sensitivity.json
+STUDIES := $(RESULTS)/studies/$(NETWORK)
+study: $(ALL) ## Measure NETWORK's silent choices, SQ over QP, hashing (10 h or so)
+	mkdir -p $(STUDIES)
+	$(PY) -m experiments.studies.sq_sweep --network=$(NETWORK) \
+	  --output=$(STUDIES)/sq_sweep.json
+	$(PY) -m experiments.studies.hashing --network=$(NETWORK) \
+	  --output=$(STUDIES)/hashing.json
+	# The default at the paper's 4.1 million updates, the choices at a twelfth.
+	$(PY) -m experiments.studies.sensitivity --network=$(NETWORK) \
+	  --max_epochs=92 --output=$(STUDIES)/sensitivity.json
+	$(PY) -m experiments.studies.sensitivity --network=$(NETWORK) \
+	  --only=default --max_epochs=2300 --output=$(STUDIES)/sensitivity.json
 
 kill-test: $(ALL) ## Kill a training run 20 times and compare (about 25 min)
 	$(PY) -m experiments.benchmarks.kill_and_resume \

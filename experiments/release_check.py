@@ -28,7 +28,7 @@ def problems() -> Iterator[str]:
     except Error as error:
       yield f"{name}: {error}"
   for name, data, _ in page.pictures():
-    path = page.ROOT / "docs" / page.FIGURES / f"{name}.png"
+    path = page.FIGURES / f"{name}.png"
     if not figures.is_current(path, data):
       yield f"{path.relative_to(page.ROOT)}: run `make table`"
 

@@ -408,6 +408,8 @@ def paper_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
     for lmbda in lambdas:
       like = [f"pro-{lmbda}-e{epochs}-s{seed}" for seed in seeds]
       plan.pca_at(like, f"pca-at-pro-{lmbda}-e{epochs}")
+  for step in PCA_STEPS:
+    plan.pca(step)
   for qp in QPS:
     plan.sq(qp, EPOCHS, SEEDS)
   for bits in BITS:
@@ -415,8 +417,6 @@ def paper_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
       plan.baseline(kind, bits, SEEDS)
   for bits in RQ_BITS:
     plan.baseline("rq", bits, SEEDS)
-  for step in PCA_STEPS:
-    plan.pca(step)
   return plan.jobs
 
 

@@ -2,13 +2,14 @@ r"""Makes the pages and figures from recorded results, and nothing else.
 
   python -m experiments.report
 
-brings what stands between the markers of docs/paper.md, README.md,
-DEVIATIONS.md, FORMAT.md and docs/benchmarks.md up to date with
-experiments/results, and the figures of docs/figures/paper.
+brings what stands between the markers of docs/paper.md, docs/paper-rank64.md,
+README.md, DEVIATIONS.md, FORMAT.md and docs/benchmarks.md up to date with
+experiments/results, and the figures of docs/figures.
 
   python -m experiments.report --html=build/report
 
-builds paper.html, one file that needs nothing else, and the figures as PDF.
+builds each page as one HTML file that needs nothing else, and the figures as
+PDF.
 
   python -m experiments.report --results=demo --output=demo
 
@@ -48,12 +49,14 @@ def _of_folder(folder: str, output: pathlib.Path) -> None:
   if page.ROOT / "docs" in (output, *output.parents):
     raise Error(f"{output}: the pages of the checkout are made without flags.")
   print(tables.small(study))
-  drawn = {"rate_accuracy": output}
+  drawn = {"rate_accuracy": output / "rate_accuracy.png"}
   if study.smoke:
-    drawn = dict.fromkeys(figures.FIGURES, output / page.FIGURES)
-    _write(output / "paper.md", page.paper(study, {}))
-  for name, place in drawn.items():
-    path = place / f"{name}.png"
+    network = study.test_set.network
+    paper = next(path for path, n in page.PAPERS.items() if n == network)
+    _write(output / "paper.md", page.paper(paper, study, {}))
+    place = output / "figures" / network
+    drawn = {name: place / f"{name}.png" for name in figures.FIGURES}
+  for name, path in drawn.items():
     if figures.save(lambda: figures.FIGURES[name](study), study.digest, path):  # noqa: B023
       print(f"wrote {path}")
 
@@ -66,16 +69,17 @@ def main():
     return
   from experiments.report import figures, page
 
-  docs = (page.ROOT / page.PAPER).parent
   if _HTML.value:
     folder = pathlib.Path(_HTML.value)
-    text = (page.ROOT / page.PAPER).read_text(encoding="utf-8")
-    _write(folder / "paper.html", page.to_html(text, docs))
+    for name in page.PAPERS:
+      path = page.ROOT / name
+      text = page.to_html(path.read_text(encoding="utf-8"), path.parent)
+      _write(folder / f"{path.stem}.html", text)
     for name, data, draw in page.pictures():
       figures.save(draw, data, folder / f"{name}.pdf")
     return
   for name, data, draw in page.pictures():
-    path = docs / page.FIGURES / f"{name}.png"
+    path = page.FIGURES / f"{name}.png"
     if not figures.is_current(path, data) and figures.save(draw, data, path):
       print(f"wrote {path}")
   for name in page.PAGES:

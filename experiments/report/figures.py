@@ -23,7 +23,6 @@ from experiments import published
 from experiments.report import reader
 from experiments.report.reader import FAMILIES, Study
 from tsenh.base import provenance
-from tsenh.data import manifests
 
 _STYLE = pathlib.Path(__file__).with_suffix(".mplstyle")
 _COLORS = {k: f"C{i}" for k, i in zip(FAMILIES, "731049265770245")}
@@ -163,6 +162,18 @@ def draw_front(study: Study):
   return figure
 
 
+def draw_dense(study: Study):
+  """TAR at FAR 1e-4 among all pairs of the test set, over bits per face."""
+  points = reader.summary(study).dropna(subset="tar_at_far_1e-4")
+  points = points[~points["family"].isin(("sq-mid", "pca-at-pro"))]
+  if not any(points["family"] != "none"):
+    return None
+  figure, axes = plt.subplots(figsize=(_WIDTH, 5.4))
+  _panel(axes, points, "tar_at_far_1e-4", study)
+  axes.set_ylabel("TAR at FAR 1e-4, all pairs, %")
+  return figure
+
+
 def draw_distortion(study: Study):
   """Squared error over rate, beside the Gaussian bound."""
   points = reader.summary(study).query("mse > 0 and family != 'pca-at-pro'")
@@ -179,9 +190,8 @@ def draw_distortion(study: Study):
   return figure
 
 
-def draw_length(study: Dict[str, Any]):
+def draw_length(study: Dict[str, Any], dim: int):
   """Rate, distortion and accuracy on held-out people against updates."""
-  dim = manifests.sets()[manifests.default().validation].dim
   figure, panels = plt.subplots(3, 1, figsize=(_WIDTH, 7), sharex=True)
   runs = [run for run in study["runs"] if run["variant"] == "default"]
   for i, run in enumerate(runs):
@@ -206,6 +216,7 @@ def draw_length(study: Dict[str, Any]):
 
 FIGURES: Dict[str, Callable[[Study], Any]] = {
   "front": draw_front,
+  "dense": draw_dense,
   "rate_accuracy": draw_rate_accuracy,
   "histograms": draw_histograms,
   "spectrum": draw_spectrum,

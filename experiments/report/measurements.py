@@ -6,14 +6,14 @@ a sentence where that is not current.
 
 import json
 import pathlib
-from typing import Any, Dict
+from typing import Any, Callable, Dict, Iterator, Tuple
 
 import numpy as np
 import pandas as pd
 
-from experiments import published, staleness
+from experiments import choices, published, staleness
 from experiments.report import reader
-from experiments.report.tables import markdown
+from experiments.report.tables import NOT_MEASURED, TAR_HEADS, markdown
 from tsenh.base import provenance, results
 from tsenh.data import manifests
 
@@ -59,12 +59,35 @@ def render_portable(folder: pathlib.Path) -> str:
   return f"{warning}\n\n{markdown(measured['codecs'], columns)}"
 
 
-def _sensitivity(study, at: int) -> str:
+def of_networks(
+  folder: pathlib.Path, name: str
+) -> Iterator[Tuple[str, pathlib.Path]]:
+  """The studies of that name: of each main network that has one, its JSON."""
+  for network in choices.TEACHERS:
+    path = folder / "studies" / network / f"{name}.json"
+    if path.is_file():
+      yield network, path
+
+
+def _each(folder: pathlib.Path, name: str, render: Callable) -> str:
+  """A study network by network, each with its warning."""
+  parts = []
+  for network, path in of_networks(folder, name):
+    warning, study = _read(folder, path.relative_to(folder).as_posix())
+    shown = render(study, manifests.networks()[network].dim)
+    parts += [_title(network), warning, shown]
+  return "\n\n".join(part for part in parts if part) or NOT_MEASURED
+
+
+def _title(network: str) -> str:
+  return f"**{manifests.networks()[network].title}**"
+
+
+def _sensitivity(study, dim: int, at: int) -> str:
   """All variants at the first validation (0), or at the last (-1)."""
   paper = pd.Series(study["paper_bits_per_dimension"], published.LAMBDAS)
   runs = pd.DataFrame(study["runs"])
   runs = runs.join(pd.DataFrame(runs["validations"].str[at].tolist()))
-  dim = manifests.sets()[manifests.default().validation].dim
   rate = runs["entropy_bits_per_feature"] / dim
   runs["octaves"] = np.log2(rate / runs["lambda"].map(paper)).abs()
   pairs = runs["correct_pairs"].map(", {:,}".format)
@@ -84,36 +107,41 @@ def _sensitivity(study, at: int) -> str:
 
 def render_sensitivity(folder: pathlib.Path) -> str:
   """Each silent choice at the updates of 40 epochs, and at each run's end."""
-  warning, study = _read(folder, "studies/sensitivity.json")
-  first = study["runs"][0]["validations"][0]
-  return (
-    f"{warning}\n\nAt the {first['step']:,} updates that stand for"
-    f" {published.EPOCHS} epochs: BPP, correct pairs of"
-    f" {first['num_pairs']:,}.\n\n{_sensitivity(study, 0)}\n\nAt the end of"
-    " each run: BPP, correct pairs, thousands of updates; in brackets how far"
-    " the last doubling moved the rate of a run that is not settled.\n\n"
-    f"{_sensitivity(study, -1)}"
-  )
+
+  def render(study, dim):
+    first = study["runs"][0]["validations"][0]
+    return (
+      f"At the {first['step']:,} updates that stand for {published.EPOCHS}"
+      f" epochs: BPP, correct pairs of {first['num_pairs']:,}.\n\n"
+      f"{_sensitivity(study, dim, 0)}\n\nAt the end of each run: BPP, correct"
+      " pairs, thousands of updates; in brackets how far the last doubling"
+      " moved the rate of a run that is not settled.\n\n"
+      f"{_sensitivity(study, dim, -1)}"
+    )
+
+  return _each(folder, "sensitivity", render)
 
 
 def render_hashing(folder: pathlib.Path) -> str:
   """Hashing on people it learned from and on others."""
-  warning, study = _read(folder, "studies/hashing.json")
-  return f"{warning}\n\n{markdown(study['points'])}"
+  return _each(folder, "hashing", lambda study, _: markdown(study["points"]))
 
 
 def render_sq_sweep(folder: pathlib.Path) -> str:
   """SQ's rate and accuracy over QP."""
-  warning, study = _read(folder, "studies/sq_sweep.json")
-  rows = []
-  for point in study["points"]:
-    row = {"QP": str(point["qp"])}
-    for name, pairs in point["correct_pairs"].items():
-      if name in point["bits_per_dimension"]:
-        row[f"{name}: BPP"] = point["bits_per_dimension"][name]
-      row[f"{name}: accuracy"] = f"{pairs / study['num_pairs']:.2%}"
-    rows += [row] if point["qp"] in _QPS else []
-  return f"{warning}\n\n{markdown(rows)}"
+
+  def render(study, _):
+    rows = []
+    for point in study["points"]:
+      row = {"QP": str(point["qp"])}
+      for name, pairs in point["correct_pairs"].items():
+        if name in point["bits_per_dimension"]:
+          row[f"{name}: BPP"] = point["bits_per_dimension"][name]
+        row[f"{name}: accuracy"] = f"{pairs / study['num_pairs']:.2%}"
+      rows += [row] if point["qp"] in _QPS else []
+    return markdown(rows)
+
+  return _each(folder, "sq_sweep", render)
 
 
 def _checkpoints() -> Dict[pathlib.Path, Any]:
@@ -150,42 +178,52 @@ def _with_warning(runs: pd.DataFrame, table: str) -> str:
   return f"{staleness.sentence(zip(runs['file'], runs['stale']))}\n\n{table}"
 
 
-def taught(folder: pathlib.Path) -> pd.DataFrame:
+def taught(folder: pathlib.Path, network: str) -> pd.DataFrame:
   """The choice of teachers: PRO alone and with each teacher, by lambda.
 
   Returns:
-    As `Study.runs`, and in `best` whether a teacher has the most correct pairs
-    of a lambda's; of equals it is the nearer one.
+    As `Study.runs`, and in `best` whether a teacher gives the highest TAR at
+    FAR 1e-3 of a lambda's; of equals it is the nearer one.
   """
-  choices = folder / "choices" / manifests.default().name
-  runs = reader.read(str(choices), manifests.VALIDATION).runs
-  runs = runs.query("family in ('pro', 'pro-e')")
-  runs = runs.sort_values(["setting", "teacher"])
-  students = runs.query("teacher != ''").groupby("setting")
-  best = students["correct_pairs"].idxmax()  # The first of equals.
+  where = folder / "choices" / network
+  runs = reader.read(str(where), manifests.VALIDATION).runs
+  runs = runs.query("family in ('pro', 'pro-e')").assign(
+    order=lambda frame: -frame["setting"].astype(float)
+  )
+  runs["nearness"] = -runs["teacher"].replace("", "1").astype(float)
+  runs = runs.sort_values(["order", "nearness"], ignore_index=True)
+  students = runs.query("teacher != ''").groupby("setting", sort=False)
+  best = students["tar_at_far_1e-3"].idxmax()  # The first of equals.
   return runs.assign(best=runs.index.isin(best))
 
 
 def render_teachers(folder: pathlib.Path) -> str:
   """Every teacher of every student on held-out people; the best is bold."""
-  runs = taught(folder)
-  bold = "**" + runs["teacher"] + "**"
-  runs["teacher"] = runs["teacher"].replace("", "none").mask(runs["best"], bold)
-  runs["mse"] = runs["mse"].map("{:.3e}".format)
-  columns = "setting teacher correct_pairs normalized mse"
-  return _with_warning(runs, markdown(runs, columns, setting="lambda"))
+  parts = []
+  for network in choices.TEACHERS:
+    if (folder / "choices" / network).is_dir():
+      runs = taught(folder, network)
+      bold = "**" + runs["teacher"] + "**"
+      names = runs["teacher"].replace("", "none")
+      runs["teacher"] = names.mask(runs["best"], bold)
+      runs["mse"] = runs["mse"].map("{:.3e}".format)
+      columns = "setting teacher tar_at_far_1e-3 tar_at_far_1e-4 normalized mse"
+      table = markdown(runs, columns, setting="lambda", **TAR_HEADS)
+      parts += [_title(network), _with_warning(runs, table)]
+  return "\n\n".join(parts)
 
 
 def render_results(folder: pathlib.Path) -> str:
   """Five points that show what came out, and what did not."""
   frame = reader.summary(studies(folder)[manifests.default().name])
-  recipe = f"setting == '1e-5' and epochs == {published.EPOCHS}"
+  recipe = f"setting == '3e-5' and epochs == {published.EPOCHS}"
   five = (
-    f"family == 'none' or {recipe} or (family == 'pq' and setting == '256')"
+    f"family == 'none' or {recipe} or (family == 'pq' and setting == '128')"
   )
   frame = frame.query(five).assign(bytes=frame["bits"] / 8)
-  columns = "label setting bytes accuracy accuracy_sd correct_pairs normalized"
-  return _with_warning(pd.concat(list(frame["runs"])), markdown(frame, columns))
+  columns = "label setting bytes accuracy accuracy_sd normalized"
+  table = markdown(frame, f"{columns} tar_at_far_1e-4", **TAR_HEADS)
+  return _with_warning(pd.concat(list(frame["runs"])), table)
 
 
 def render_zoo(folder: pathlib.Path) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, Iterator, Tuple
 
 import markdown
 
+from experiments import choices
 from experiments.report import figures, measurements, reader, tables
 from tsenh.base import provenance, results
 from tsenh.base.errors import Error
@@ -16,17 +17,24 @@ from tsenh.data import manifests
 
 ROOT = provenance.ROOT
 RESULTS = ROOT / "experiments" / "results"
-FIGURES = pathlib.Path("figures", "paper")  # Beside the paper's page.
+FIGURES = ROOT / "docs" / "figures"
 SMOKE_TITLE = "Smoke run: these numbers mean nothing"
-PAPER = "docs/paper.md"
+# The page of each main network, the default one first.
+PAPERS = {
+  "docs/paper.md" if i == 0 else f"docs/paper-{name}.md": name
+  for i, name in enumerate(choices.TEACHERS)
+}
 # The pages, and the parts of the others: `measurements.render_...`.
 PAGES = {
-  PAPER: "",
+  **dict.fromkeys(PAPERS, ""),
   "DEVIATIONS.md": "sensitivity elements teachers hashing sq_sweep",
   "FORMAT.md": "portable",
   "docs/benchmarks.md": "speed",
   "README.md": "results zoo",
 }
+
+
+Studies = Dict[str, reader.Study]
 
 
 def replace(text: str, name: str, content: str) -> str:
@@ -43,22 +51,36 @@ def replace(text: str, name: str, content: str) -> str:
   return f"{before}{begin}\n\n{content}\n\n{end}{rest.split(end, 1)[1]}"
 
 
-def paper(study: reader.Study, others: Dict[str, reader.Study]) -> str:
-  """docs/paper.md with the numbers of a study, and of other networks."""
-  text = (ROOT / PAPER).read_text(encoding="utf-8")
+def paper(page: str, study: reader.Study, studies: Studies) -> str:
+  """A page of `PAPERS` with the numbers of a study.
+
+  Args:
+    page: its path.
+    study: what it is of.
+    studies: of all networks; the default one's page shows them as well.
+  """
+  text = (ROOT / page).read_text(encoding="utf-8")
   for name, render in tables.PARTS.items():
     text = replace(text, name, render(study))
-  sections = []
-  for name, other in others.items():
-    sections.append(f"### {manifests.networks()[name].title}")
-    sections.append(tables.render_status(other))
-    sections.append(f"![Accuracy over rate]({FIGURES.as_posix()}/{name}.png)")
-    sections.append(tables.render_points(other))
-  content = "\n\n".join(sections) or tables.NOT_MEASURED
-  text = replace(text, "networks", content)
+  if page == next(iter(PAPERS)):
+    main = {k: s for k, s in studies.items() if k in PAPERS.values()}
+    text = replace(text, "networks", tables.side_by_side(main))
+    text = replace(text, "others", _others(studies))
   if study.smoke:
     text = re.sub("^# .*", f"# {SMOKE_TITLE}", text, count=1)
   return text
+
+
+def _others(studies: Studies) -> str:
+  """The networks that have no page of their own."""
+  sections = []
+  for name in studies.keys() - set(PAPERS.values()):
+    study = studies[name]
+    sections.append(f"### {manifests.networks()[name].title}")
+    sections.append(tables.render_status(study))
+    sections.append(f"![Accuracy over rate](figures/{name}/rate_accuracy.png)")
+    sections.append(tables.render_points(study))
+  return "\n\n".join(sections) or tables.NOT_MEASURED
 
 
 def updated(page: str, folder: pathlib.Path = RESULTS) -> str:
@@ -67,9 +89,9 @@ def updated(page: str, folder: pathlib.Path = RESULTS) -> str:
   Raises:
     Error: if a marker is missing, or a result does not belong.
   """
-  if page == PAPER:
+  if page in PAPERS:
     studies = measurements.studies(folder)
-    return paper(studies.pop(manifests.default().name), studies)
+    return paper(page, studies[PAPERS[page]], studies)
   text = (ROOT / page).read_text(encoding="utf-8")
   for name in PAGES[page].split():
     content = getattr(measurements, f"render_{name}")(folder)
@@ -82,17 +104,16 @@ Picture = Tuple[str, str, Callable[[], Any]]
 
 def pictures(folder: pathlib.Path = RESULTS) -> Iterator[Picture]:
   """Each figure of the pages: its name, the digest of its data, its drawing."""
-  studies = measurements.studies(folder)
-  study = studies.pop(manifests.default().name)
-  for name, draw in figures.FIGURES.items():
-    yield name, study.digest, functools.partial(draw, study)
-  for name, other in studies.items():
-    draw = figures.draw_rate_accuracy
-    yield name, other.digest, functools.partial(draw, other)
-  path = folder / "studies" / "sensitivity.json"
-  digest = hashlib.sha256(path.read_bytes()).hexdigest()
-  draw = functools.partial(figures.draw_length, results.read(str(path)))
-  yield "length", digest, draw
+  for network, study in measurements.studies(folder).items():
+    for name, draw in figures.FIGURES.items():
+      if network in PAPERS.values() or name == "rate_accuracy":
+        drawn = functools.partial(draw, study)
+        yield f"{network}/{name}", study.digest, drawn
+  for network, path in measurements.of_networks(folder, "sensitivity"):
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    dim = manifests.networks()[network].dim
+    draw = functools.partial(figures.draw_length, results.read(str(path)), dim)
+    yield f"{network}/length", digest, draw
 
 
 def to_html(text: str, folder: pathlib.Path) -> str:

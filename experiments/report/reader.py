@@ -18,6 +18,7 @@ from experiments import choices, staleness
 from tsenh.base import results
 from tsenh.base.errors import Error
 from tsenh.data import manifests
+from tsenh.recognition import dense
 
 # The methods, in the order of the pages.
 _TRAINED = ("pro", "pro-e", "sq-e")
@@ -39,9 +40,10 @@ _NAME = re.compile(
   r"(?:-e(?P<epochs>\d+))?(?:-s(?P<seed>\d+))?"
 )
 _POINT = ["family", "label", "epochs", "setting"]
-_NUMBERS = (
-  "bits bpp accuracy over_folds correct_pairs normalized auc eer tar mse"
-)
+_NUMBERS = ["bits", "bpp", "accuracy", "over_folds", "correct_pairs"]
+_NUMBERS += ["normalized", "auc", "eer", "tar", "mse"]
+# Further test sets; a column of each has the accuracy on its pairs.
+FURTHER = ("cfp-ff", "cfp-fp")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -70,7 +72,7 @@ def summary(study: Study) -> pd.DataFrame:
   seeds with _sd behind the name, snr in decibels, and runs, those of the row.
   """
   groups = study.runs.groupby(_POINT, sort=False)
-  numbers = groups[_NUMBERS.split()]
+  numbers = groups[[*_NUMBERS, *dense.METRICS, *FURTHER]]
   frame = numbers.mean().join(numbers.std(), rsuffix="_sd").reset_index()
   variance = study.features["test"]["variance"] if study.features else np.nan
   frame["snr"] = 10 * np.log10(variance / frame["mse"].where(frame["mse"] > 0))
@@ -142,6 +144,12 @@ def _row(path: pathlib.Path, result: Dict[str, Any], role) -> Dict[str, Any]:
   for key in ("accuracy", "over_folds", "auc", "eer", "tar"):
     row[key] *= 100
   # Correct pairs of each fold, int [folds], as decoded and at unit length.
+  row["dense"] = result.get("dense") and dense.read(result["dense"])
+  shares = np.full(5, np.nan) if row["dense"] is None else row["dense"][0]
+  row.update(zip(dense.METRICS, 100 * shares))
+  for name in FURTHER:
+    other = result.get("also", {}).get(name)
+    row[name] = 100 * other["accuracy"] if other else np.nan
   row["hits"] = np.array(result["correct_pairs_per_fold"])
   row["n_hits"] = np.array(result["normalized"]["correct_pairs_per_fold"])
   row["normalized"] = 100 * result["normalized"]["accuracy"]

@@ -10,6 +10,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 import numpy as np
 import pandas as pd
 
+from tsenh.recognition import dense
+
 NUM_SAMPLES = 20_000
 
 
@@ -122,21 +124,29 @@ def bootstrap(
 
 
 def compare(
-  first: pd.Series, second: pd.Series, num_pairs: int, paired: bool
+  first: pd.Series,
+  second: pd.Series,
+  num_pairs: int,
+  paired: bool,
+  metric: Optional[str] = None,
 ) -> Optional[Dict[str, Any]]:
-  """`bootstrap` of two methods' trainings, matched by their seeds.
+  """A test of two methods' trainings, matched by their seeds.
 
   Args:
-    first: hits [folds] by seed of what is compared with. A single training is
-      compared with each of the other's, but where `paired`.
-    second: hits by seed of what may differ.
+    first: by seed, hits [folds] or dense measurements (`dense.read`) of what is
+      compared with. A single training is compared with each of the other's, but
+      where `paired`.
+    second: the same of what may differ.
     num_pairs: of all folds together.
     paired: whether a training of the second starts from that of the first.
+    metric: of `dense.METRICS`, compared by `dense.compare`; None: accuracy over
+      the folds, by `bootstrap`.
 
   Returns:
-    A `Difference` as a dictionary, with accuracies first and second, num_seeds,
-    and seeds, in words; None without a seed in common.
+    A `Difference` as a dictionary, with percentages first and second,
+    num_seeds, and seeds, in words; None without a seed in common.
   """
+  first, second = first.dropna(), second.dropna()
   if paired or len(first) > 1:
     common = first.index.intersection(second.index)
     first, second = first[common], second[common]
@@ -144,10 +154,19 @@ def compare(
     return None
   counts = dict.fromkeys((len(second), len(first)))
   first, second = np.stack(list(first)), np.stack(list(second))
-  found = bootstrap(first, second, num_pairs)._asdict()
-  found["difference"] = found.pop("points")
-  found["first"] = accuracy(first, num_pairs)
-  found["second"] = accuracy(second, num_pairs)
+  if metric is None:
+    found = bootstrap(first, second, num_pairs)._asdict()
+    found["difference"] = found.pop("points")
+    found["first"] = accuracy(first, num_pairs)
+    found["second"] = accuracy(second, num_pairs)
+  else:
+    column = dense.METRICS.index(metric)
+    *points, p = dense.compare(first, second)[metric]
+    found = {k: 100 * v for k, v in zip(("difference", "low", "high"), points)}
+    first, second = first[:, 0, column], second[:, 0, column]
+    signs = np.sign(second - first)
+    found["seeds_agree"] = len(signs) > 2 and abs(signs.sum()) == len(signs)
+    found.update(p=p, first=100 * first.mean(), second=100 * second.mean())
   found["num_seeds"] = len(second)
   found["seeds"] = ", ".join(str(count) for count in counts)
   return found

@@ -14,10 +14,17 @@ import pandas as pd
 from experiments import published, staleness
 from experiments.report import rates, reader, significance
 from experiments.report.reader import Study, label, summary
+from tsenh.recognition import dense
 
 PQ_TOLERANCE = 0.5  # Points.
 PRO_TOLERANCE = 0.2  # Points.
 CONVENTIONS = {"hits": "as decoded", "n_hits": "normalized"}
+# What the tests are of: the accuracy of features as decoded, and all pairs.
+TESTED = {
+  "accuracy": None,
+  "TAR at FAR 1e-3": "tar_at_far_1e-3",
+  "TAR at FAR 1e-4": "tar_at_far_1e-4",
+}
 # What PRO, trained by the paper's recipe, is compared with at other bits.
 # SQ at mid-point is left out: an offset cancels in the distance of two faces.
 PEERS = ("sq", "sq-e", "pq", "opq", "rq", *reader.HASHING)
@@ -50,6 +57,15 @@ _COLUMNS = {
   "updates": ("updates", ",.0f"),
   "auc_seen": ("AUC, people of the training set", ".2%"),
   "auc_unseen": ("AUC, other people", ".2%"),
+}
+
+TAR_HEADS = {
+  f"tar_at_far_{rate}": f"TAR at FAR {rate}, all pairs, %"
+  for rate in dense.FALSE_ACCEPT_RATES
+}
+_FURTHER_HEADS = {
+  **{name: f"{name.upper()}, %" for name in reader.FURTHER},
+  **{f"{name}_sd": "± over seeds" for name in reader.FURTHER},
 }
 
 
@@ -164,14 +180,14 @@ def render_bars(study: Study) -> str:
 # Tests: one family of the page.
 
 
-def _test(study: Study, part: str, key: str, row, first, second):
+def _test(study: Study, part: str, name: str, row, first, second):
   """A row of `comparisons`: what may differ is a row of `summary`, or PRO."""
-  paired = part == "enhancement"
-  test = significance.compare(first, second, study.num_pairs, paired)
+  test = significance.compare(
+    first, second, study.num_pairs, part == "enhancement", TESTED[name]
+  )
   if test is None:
     return None
-  test.update(row[["label", "setting", "bits"]], part=part)
-  test["features"] = CONVENTIONS[key]
+  test.update(row[["label", "setting", "bits"]], part=part, of=name)
   test["interval"] = f"{test['low']:+.2f} to {test['high']:+.2f}"
   agree = {True: "yes", False: "no"}[test["seeds_agree"]]
   test["seeds_agree"] = agree if test["num_seeds"] > 2 else "too few"
@@ -183,19 +199,21 @@ def comparisons(study: Study) -> pd.DataFrame:
   """All tests of the page, corrected together: one family, a row for each."""
   rows, runs = [], study.runs
   parts = {"pro-e": ("enhancement", "pro"), "pro": ("pca", "pca-at-pro")}
-  for key in CONVENTIONS:
+  for name, metric in TESTED.items():
+    key = "dense" if metric else "hits"
     for _, row in summary(study).iterrows():
       own = row["runs"].set_index("seed")[key]
       if row["family"] in PEERS:
         recipe = runs.query(_RECIPE)
+        recipe = recipe[recipe[key].notna()]
         second = rates.interpolate_seeds(recipe, key, row["bits"])
-        rows.append(_test(study, "peers", key, row, own, second))
+        rows.append(_test(study, "peers", name, row, own, second))
       elif row["family"] in parts:
         part, other = parts[row["family"]]
         keys = ["epochs", "setting"]
         same = (runs[keys] == row[keys]).all(axis=1)
         first = runs[same & (runs["family"] == other)].set_index("seed")[key]
-        rows.append(_test(study, part, key, row, first, own))
+        rows.append(_test(study, part, name, row, first, own))
   tests = pd.DataFrame([row for row in rows if row])
   if len(tests):
     tests["p_holm"] = significance.holm(list(tests["p"]))
@@ -207,7 +225,7 @@ def comparisons(study: Study) -> pd.DataFrame:
 
 def _render_tests(part: str, first: str, second: str, study: Study) -> str:
   tests = comparisons(study)
-  columns = "label setting bits features first second difference interval"
+  columns = "label setting bits of first second difference interval"
   return markdown(
     tests[tests["part"] == part] if len(tests) else tests,
     f"{columns} p_shown p_holm_shown seeds seeds_agree",
@@ -217,6 +235,63 @@ def _render_tests(part: str, first: str, second: str, study: Study) -> str:
     p_shown="p",
     p_holm_shown=f"p (Holm, {len(tests)} tests)",
   )
+
+
+# All pairs, and other test sets.
+
+
+def render_dense(study: Study) -> str:
+  """All pairs of the test set: means over seeds, intervals over people."""
+  frame = summary(study)
+  frame = frame[frame["rank1"].notna()]
+  for column, name in enumerate(dense.METRICS):
+    for i, runs in frame["runs"].items():
+      samples = np.mean(np.stack(runs["dense"].dropna()), axis=0)[:, column]
+      low, high = np.percentile(100 * samples[1:], [2.5, 97.5])
+      mean = frame.at[i, name]
+      frame.at[i, f"{name}_shown"] = f"{mean:.1f} ({low:.1f} to {high:.1f})"
+  shown = [f"{name}_shown" for name in dense.METRICS]
+  heads = [f"TAR at {name}, %" for name in dense.FALSE_ACCEPT_RATES]
+  heads = dict(zip(shown, [*heads, "rank-1, %"]))
+  return markdown(frame, f"label setting bits {' '.join(shown)}", **heads)
+
+
+def render_further(study: Study) -> str:
+  """The further test sets."""
+  frame = summary(study).dropna(subset=list(reader.FURTHER))
+  columns = " ".join(f"{name} {name}_sd" for name in reader.FURTHER)
+  return markdown(frame, f"label setting bits {columns}", **_FURTHER_HEADS)
+
+
+def side_by_side(studies: Dict[str, Study]) -> str:
+  """Table 1 and what each main network gives at its settings."""
+  rows = []
+  for name, points in published.TABLE_1.items():
+    for setting, point in zip(published.SETTINGS[name], points):
+      row = {"label": name, "setting": setting}
+      row["paper_bpp"], row["paper_accuracy"] = point
+      for network, study in studies.items():
+        found = _table_1_row(study, name.lower(), setting, point)
+        row[f"{network}, %"] = found.get("accuracy")
+        row[f"{network}, normalized, %"] = found.get("normalized")
+        row[f"{network}, TAR at FAR 1e-4, %"] = found.get("tar_at_far_1e-4")
+      rows.append(row)
+  return markdown(rows)
+
+
+def _table_1_row(study: Study, family: str, setting: str, point):
+  """What a study has of a cell of Table 1, by the paper's recipe."""
+  if family.startswith("pro"):
+    runs = study.runs.query("family == @family and epochs == @published.EPOCHS")
+    bits = study.dim * point.bits_per_dimension
+    row = _at_rate(runs, bits, study) if len(runs) else {}
+    found = rates.interpolate_seeds(runs[runs["dense"].notna()], "dense", bits)
+    if len(found):
+      column = dense.METRICS.index("tar_at_far_1e-4")
+      row["tar_at_far_1e-4"] = 100 * np.stack(list(found)).mean(0)[0, column]
+    return row
+  frame = summary(study).query("family == @family and setting == @setting")
+  return dict(frame.iloc[0]) if len(frame) else {}
 
 
 # Rates, costs, and everything.
@@ -296,7 +371,7 @@ def small(study: Study) -> str:
   return markdown(frame, f"{columns} paper_bpp paper_accuracy")
 
 
-# What stands between the markers of docs/paper.md.
+# What stands between the markers of the pages of a study.
 PARTS: Dict[str, Callable[[Study], str]] = {
   "status": render_status,
   "bars": render_bars,
@@ -308,6 +383,8 @@ PARTS: Dict[str, Callable[[Study], str]] = {
   ),
   "pca": functools.partial(_render_tests, "pca", "PCA", "PRO"),
   "peers": functools.partial(_render_tests, "peers", "method", "PRO"),
+  "dense": render_dense,
+  "further": render_further,
   "bjontegaard": render_bd,
   "cost": render_cost,
   "points": render_points,

@@ -1,9 +1,10 @@
 r"""Measures whether storing features as float16 changes any result.
 
   python -m experiments.studies.float16 --faces=faces.npz --lfw=lfw.npz \
-      --output=experiments/results/studies/float16.json
+      --output=experiments/results/studies/rank64/float16.json
 
---faces and --lfw are the float32 originals of the shipped sets. LFW is verified
+--faces and --lfw are the float32 originals of the rank-64 sets; those of the
+other main network are float16 already. LFW is verified
 uncompressed from both, and one codec per seed is trained on each precision and
 evaluated on its LFW.
 """
@@ -43,7 +44,7 @@ def _run(module: str, *arguments: str) -> None:
 
 def main():
   files.check_output(_OUTPUT.value)
-  network = manifests.default()
+  network = manifests.networks()["rank64"]
   shipped = (network.training, network.tests[0])
   sets = {"float32": (_FACES.value, _LFW.value), "float16": shipped}
   evaluations = {name: [] for name in sets}

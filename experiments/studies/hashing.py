@@ -12,10 +12,11 @@ import numpy as np
 import tqdm
 from absl import flags
 
+from experiments.studies import network
 from tsenh import baselines
 from tsenh.base import command_line, files, results
 from tsenh.baselines import dbh
-from tsenh.data import feature_sets, manifests
+from tsenh.data import feature_sets
 from tsenh.data.feature_sets import FeatureSet
 from tsenh.recognition import verification
 
@@ -50,9 +51,9 @@ def seen_pairs(training_set: FeatureSet):
 
 def main():
   files.check_output(_OUTPUT.value)
-  network = manifests.default()
-  training_set = feature_sets.load(network.held_in)
-  held_out = feature_sets.load(network.validation)
+  sets = network.chosen()
+  training_set = feature_sets.load(sets.held_in)
+  held_out = feature_sets.load(sets.validation)
   seen = seen_pairs(training_set)
   unseen = held_out.pairs, held_out.is_same
   points = []
@@ -73,8 +74,8 @@ def main():
     "points": points,
   }
   data = {
-    network.held_in: training_set.digest(),
-    network.validation: held_out.digest(),
+    sets.held_in: training_set.digest(),
+    sets.validation: held_out.digest(),
   }
   results.write(_OUTPUT.value, measured, data)
 

@@ -21,13 +21,16 @@ from absl import flags
 
 from experiments import published
 from experiments.choices import EPOCHS, updates
+from experiments.studies import network
 from tsenh.base import command_line, files, results
 from tsenh.base.errors import Error
 from tsenh.data import manifests
 from tsenh.training import run_folders
 
 _OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
-_RUNS = flags.DEFINE_string("runs", "runs/sensitivity", "Folder of the runs.")
+_RUNS = flags.DEFINE_string(
+  "runs", None, "Folder of the runs. (default: runs/sensitivity/NETWORK)"
+)
 _MAX_EPOCHS = flags.DEFINE_integer(
   "max_epochs", 368, "The longest run, in epochs of the training set."
 )
@@ -35,11 +38,13 @@ _PROCESSES = flags.DEFINE_integer(
   "processes", 2, "Runs at a time; each takes one core.", lower_bound=1
 )
 _ONLY = flags.DEFINE_multi_string(
-  "only", [], "Train these alone, e.g. default/1e-6; the others are kept."
+  "only",
+  [],
+  "Train these alone, e.g. default/1e-6, or default at all lambdas; the others"
+  " are kept.",
 )
 flags.mark_flag_as_required("output")
 
-_NETWORK = manifests.default()
 VARIANTS = {
   "default": [],
   "distortion=sum": ["--distortion=sum"],
@@ -53,15 +58,18 @@ VARIANTS = {
   "seed=1": ["--seed=1"],
   "seed=2": ["--seed=2"],
 }
-# About as many updates as the paper's 40 epochs are of the whole training set.
-BASE_EPOCHS = round(
-  updates(_NETWORK.training, EPOCHS) / updates(_NETWORK.held_in, 1)
-)
 TOLERANCE = 0.02  # Of the rate, when the length is doubled.
 
 
+def base_epochs() -> int:
+  """Epochs that are the updates of 40 epochs of the whole training set."""
+  sets = network.chosen()
+  return round(updates(sets.training, EPOCHS) / updates(sets.held_in, 1))
+
+
 def folder(variant: str, lmbda: str) -> pathlib.Path:
-  return pathlib.Path(_RUNS.value) / f"{variant}-{lmbda}"
+  runs = _RUNS.value or f"runs/sensitivity/{network.chosen().name}"
+  return pathlib.Path(runs) / f"{variant}-{lmbda}"
 
 
 def records(variant: str, lmbda: str):
@@ -95,9 +103,9 @@ def train(variant: str, lmbda: str, epochs: int) -> None:
         "-m",
         "tsenh.train_codec",
         f"--lambda={lmbda}",
-        f"--features={_NETWORK.held_in}",
-        f"--validation={_NETWORK.validation}",
-        f"--validate_every={BASE_EPOCHS}",
+        f"--features={network.chosen().held_in}",
+        f"--validation={network.chosen().validation}",
+        f"--validate_every={base_epochs()}",
         f"--epochs={epochs}",
         *VARIANTS[variant],
         f"--output={run}",
@@ -131,13 +139,13 @@ def write() -> None:
         }
       )
   measured = {
-    "study": f"silent choices, one at a time, on {_NETWORK.validation}",
+    "study": f"silent choices, one at a time, on {network.chosen().validation}",
     "paper_bits_per_dimension": [
       point.bits_per_dimension for point in published.TABLE_1["PRO"]
     ],
     "runs": runs,
   }
-  names = (_NETWORK.held_in, _NETWORK.validation)
+  names = (network.chosen().held_in, network.chosen().validation)
   data = {name: manifests.sets()[name].digest for name in names}
   results.write(_OUTPUT.value, measured, data, "tsenh.train_codec")
 
@@ -146,8 +154,8 @@ def main():
   files.check_output(_OUTPUT.value)
   jobs = [(v, lmbda) for v in VARIANTS for lmbda in published.LAMBDAS]
   if _ONLY.value:
-    jobs = [job for job in jobs if "/".join(job) in _ONLY.value]
-  epochs = BASE_EPOCHS
+    jobs = [job for job in jobs if {job[0], "/".join(job)} & {*_ONLY.value}]
+  epochs = base_epochs()
   while jobs and epochs <= _MAX_EPOCHS.value:
     todo = [job for job in jobs if epochs not in records(*job)]
     with concurrent.futures.ThreadPoolExecutor(_PROCESSES.value) as pool:

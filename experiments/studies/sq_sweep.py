@@ -12,9 +12,10 @@ import numpy as np
 import tqdm
 from absl import flags
 
+from experiments.studies import network
 from tsenh.base import command_line, files, results
 from tsenh.coding import entropy
-from tsenh.data import feature_sets, manifests
+from tsenh.data import feature_sets
 from tsenh.features.sq import ScalarQuantizer
 from tsenh.recognition import verification
 
@@ -26,10 +27,10 @@ QPS = range(28, 64)
 
 def main():
   files.check_output(_OUTPUT.value)
-  network = manifests.default()
-  training_set = feature_sets.load(network.held_in)
+  sets = network.chosen()
+  training_set = feature_sets.load(sets.held_in)
   training = training_set.features
-  test_set = feature_sets.load(network.validation)
+  test_set = feature_sets.load(sets.validation)
 
   def rate(training_codes, codes):
     coder = entropy.fit_coder(training_codes)
@@ -61,13 +62,13 @@ def main():
       }
     )
   measured = {
-    "study": f"SQ over QP on {network.validation}",
+    "study": f"SQ over QP on {sets.validation}",
     "num_pairs": len(test_set.pairs),
     "points": points,
   }
   data = {
-    network.held_in: training_set.digest(),
-    network.validation: test_set.digest(),
+    sets.held_in: training_set.digest(),
+    sets.validation: test_set.digest(),
   }
   results.write(_OUTPUT.value, measured, data)
 

@@ -141,9 +141,11 @@ def _rates(pairs: AllPairs, times: np.ndarray) -> np.ndarray:
     position = int(rate * num_different + 1e-9)
     place = np.searchsorted(counted, position, side="right")
     threshold = pairs.different[min(place, len(pairs.different) - 1)]
-    found.append(np.sum(weight * (pairs.same > threshold)) / weight.sum())
+    accepted = np.sum(weight * (pairs.same > threshold))
+    found.append(accepted / max(weight.sum(), 1))
   probe_weight = times[pairs.probe_person]
-  found.append(np.sum(probe_weight * pairs.is_first) / probe_weight.sum())
+  hits = np.sum(probe_weight * pairs.is_first)
+  found.append(hits / max(probe_weight.sum(), 1))
   return np.array(found)
 
 
