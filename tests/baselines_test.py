@@ -8,6 +8,7 @@ from tsenh.baselines import (
   dbh,
   dhn,
   faiss_codec,
+  labels,
   quantization,
 )
 from tsenh.data import feature_sets
@@ -122,7 +123,14 @@ def test_dhns_losses_equal_a_plain_loop():
   assert float(quantization) == pytest.approx(expected, rel=1e-4)
 
 
-def test_a_face_is_paired_with_another_of_the_same_person():
+def test_supervised_hashing_learns_from_people_with_five_faces_or_more():
+  identities = np.array([3, 3, 3, 3, 3, 8, 8, 8, 8, 5, 5, 5, 5, 5, 5, -1])
+  rows = labels.labelled(identities)
+  assert rows.tolist() == [9, 10, 11, 12, 13, 14, 0, 1, 2, 3, 4]
+
+
+def test_a_face_is_paired_with_another_of_the_same_person(monkeypatch):
+  monkeypatch.setattr(labels, "MIN_FACES", 1)
   faces = np.arange(6, dtype=np.float32)[:, None]
   training_set = FeatureSet(faces, identities=np.array([4, -1, 7, 4, 4, 9]))
   found = dhn._pairs(training_set, 0)

@@ -15,7 +15,7 @@ from absl import flags
 from experiments.studies import network
 from tsenh import baselines
 from tsenh.base import command_line, files, results
-from tsenh.baselines import dbh
+from tsenh.baselines import dbh, labels
 from tsenh.data import feature_sets
 from tsenh.data.feature_sets import FeatureSet
 from tsenh.recognition import verification
@@ -37,7 +37,7 @@ def seen_pairs(training_set: FeatureSet):
     int64 [2 * NUM_PAIRS, 2], rows of the training set, no mirror images; and
     bool [2 * NUM_PAIRS], whether they are one person.
   """
-  rows = dbh.labelled(training_set.identities)
+  rows = labels.labelled(training_set.identities)[: dbh.NUM_LABELLED]
   rows = rows[~np.char.endswith(training_set.names[rows], "#flipped")]
   rng = np.random.default_rng(0)
   person = training_set.identities[rows]

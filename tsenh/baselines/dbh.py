@@ -15,6 +15,7 @@ import scipy.linalg
 import scipy.optimize
 import scipy.sparse
 
+from tsenh.baselines import labels
 from tsenh.data import streams
 from tsenh.data.feature_sets import FeatureSet
 from tsenh.features.costs import Cost, Costs
@@ -82,25 +83,6 @@ def _kernel(x, anchors, width):
   return np.exp(-_squared_distances(x, anchors) / width).astype(np.float32)
 
 
-def labelled(identities: np.ndarray) -> np.ndarray:
-  """Rows of the faces to learn from: those of the people with most of them.
-
-  Paper-silent (labelled_sets).
-
-  Args:
-    identities: int [n], -1 where unknown.
-
-  Returns:
-    int64 [NUM_LABELLED], or fewer where fewer are known.
-  """
-  known = np.flatnonzero(identities >= 0)
-  _, person, faces = np.unique(
-    identities[known], return_inverse=True, return_counts=True
-  )
-  order = np.lexsort([person, -faces[person]])
-  return known[order[:NUM_LABELLED]]
-
-
 def fit(training_set: FeatureSet, bits: int, seed: int) -> KernelHash:
   """Fits the hash functions to a sample of the labelled faces.
 
@@ -110,7 +92,7 @@ def fit(training_set: FeatureSet, bits: int, seed: int) -> KernelHash:
     seed: of the choice of anchors.
   """
   rng = np.random.default_rng(seed)
-  known = labelled(training_set.identities)
+  known = labels.labelled(training_set.identities)[:NUM_LABELLED]
   features = training_set.features[known]
   _, person = np.unique(training_set.identities[known], return_inverse=True)
   chosen = rng.choice(len(known), min(NUM_ANCHORS, len(known)), replace=False)

@@ -13,6 +13,7 @@ from typing import Dict, List
 import numpy as np
 import tensorflow as tf
 
+from tsenh.baselines import labels
 from tsenh.data import streams
 from tsenh.data.feature_sets import FeatureSet
 from tsenh.features import networks
@@ -21,8 +22,9 @@ from tsenh.training.trainer import Recipe, Trainer
 
 # Paper-silent (dhn_network).
 HIDDEN_DIM = 512
+EPOCHS = 20
 # A batch is 32 pairs of one person; they make 1,984 pairs of two.
-RECIPE = Recipe(epochs=20, batch_size=32, learning_rate=1e-4)
+BATCH_SIZE, LEARNING_RATE = 32, 1e-4
 QUANTIZATION_WEIGHT = 0.1  # lambda there.
 
 
@@ -88,9 +90,7 @@ def pairwise_loss(z, person):
 
 
 def _pairs(training_set: FeatureSet, seed: int) -> Dict[str, np.ndarray]:
-  """Each known face with the next of the same person.
-
-  Whoever has one face has its mirror image as well.
+  """Each face to learn from with another of the same person.
 
   Args:
     training_set: with identities.
@@ -99,7 +99,7 @@ def _pairs(training_set: FeatureSet, seed: int) -> Dict[str, np.ndarray]:
   Returns:
     `first` and `second`, float32 [n, dim], and `person`, float32 [n].
   """
-  known = np.flatnonzero(training_set.identities >= 0)
+  known = np.sort(labels.labelled(training_set.identities))
   known = np.random.default_rng(seed).permutation(known)
   person = training_set.identities[known]
   order = known[np.argsort(person, kind="stable")]
@@ -154,10 +154,10 @@ def fit(training_set: FeatureSet, bits: int, seed: int) -> HashNetwork:
     loss_fn,
     ("loss", "cross-entropy", "quantization"),
     _pairs(training_set, seed),
-    RECIPE._replace(seed=seed),
+    Recipe(EPOCHS, BATCH_SIZE, LEARNING_RATE, seed=seed),
   )
   objective = []
-  while trainer.epoch < RECIPE.epochs:
+  while trainer.epoch < EPOCHS:
     trainer.run_epoch(lambda steps, metrics: None)
     objective.append(trainer.metrics["loss"])
   return HashNetwork(network, objective)
