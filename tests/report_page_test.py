@@ -6,7 +6,7 @@ import shutil
 import PIL.Image
 import pytest
 from conftest import ROOT
-from report_data import evaluation, write, write_study
+from report_data import cells, evaluation, write, write_study
 
 from experiments import release_check, staleness
 from experiments.report import (
@@ -64,10 +64,10 @@ def test_a_page_says_that_its_results_are_not_current(tmp_path):
   write(tmp_path, {**evaluation("none", 4096, 99.35), **of_today()})
   write(tmp_path, {**evaluation("pq-128-s0", 128, 98.5), **of_today()})
   study = reader.read(str(tmp_path), "test")
-  assert "Not current" not in page.paper(study, {})
+  assert "Not current" not in page.paper("docs/paper.md", study, {})
   stale = of_today(code={"tsenh/gone.py": "0" * 16})
   write(tmp_path, {**evaluation("pq-128-s0", 128, 98.5), **stale})
-  text = page.paper(reader.read(str(tmp_path), "test"), {})
+  text = page.paper("docs/paper.md", reader.read(str(tmp_path), "test"), {})
   said = "1 of 2 results were made by code or data that has changed since"
   assert f"{said}: tsenh/gone.py (pq-128-s0.json)." in text
 
@@ -105,7 +105,7 @@ def test_every_part_of_every_page_warns(tmp_path):
 @pytest.mark.slow
 def test_release_check_lists_stale_results_and_old_pages(tmp_path, monkeypatch):
   folder = copied_results(tmp_path)
-  (folder / "studies" / "float16.json").write_text(
+  (folder / "studies" / "rank64" / "float16.json").write_text(
     json.dumps({"format": 1, **of_today()})
   )
   stale = of_today(code={"tsenh/gone.py": "0" * 16})
@@ -113,6 +113,7 @@ def test_release_check_lists_stale_results_and_old_pages(tmp_path, monkeypatch):
   path.write_text(json.dumps({**json.loads(path.read_text()), **stale}))
   monkeypatch.setattr(page, "ROOT", tmp_path)
   monkeypatch.setattr(page, "RESULTS", folder)
+  monkeypatch.setattr(page, "FIGURES", tmp_path / "docs" / "figures")
   monkeypatch.setattr(page.pictures, "__defaults__", (folder,))
   monkeypatch.setattr(page.updated, "__defaults__", (folder,))
   for name in page.PAGES:
@@ -120,13 +121,14 @@ def test_release_check_lists_stale_results_and_old_pages(tmp_path, monkeypatch):
     shutil.copy(ROOT / name, tmp_path / name)
   found = dict(line.split(": ", 1) for line in release_check.problems())
   assert found["results/paper/rank64/none.json"] == "tsenh/gone.py"
-  assert "results/studies/float16.json" not in found
+  assert "results/studies/rank64/float16.json" not in found
   # No figure was drawn from the changed result.
-  assert found["docs/figures/paper/auc.png"] == "run `make table`"
-  assert found["docs/paper.md"] == "run `make table`"
-  (tmp_path / "docs" / "paper.md").write_text(page.updated("docs/paper.md"))
+  assert found["docs/figures/rank64/auc.png"] == "run `make table`"
+  name = "docs/paper-rank64.md"
+  assert found[name] == "run `make table`"
+  (tmp_path / name).write_text(page.updated(name))
   found = dict(line.split(": ", 1) for line in release_check.problems())
-  assert "docs/paper.md" not in found
+  assert name not in found
 
 
 @pytest.mark.slow
@@ -209,13 +211,12 @@ def test_figures_of_one_evaluation(tmp_path, method):
 
 @pytest.mark.slow
 def test_the_published_figures_are_current():
-  docs = ROOT / "docs"
   expected = set()
   for name, data, _ in page.pictures():
-    path = docs / page.FIGURES / f"{name}.png"
+    path = page.FIGURES / f"{name}.png"
     assert figures.is_current(path, data), f"{path}: run `make table`"
     expected.add(path)
-  assert set((docs / page.FIGURES).iterdir()) == expected
+  assert set(page.FIGURES.glob("*/*.png")) == expected
 
 
 # Pages.
@@ -231,8 +232,10 @@ def test_every_marker_of_a_page_is_filled_and_every_part_has_one():
     text = (ROOT / name).read_text()
     markers = re.findall(r"<!-- (\w+): made by", text)
     expected = parts.split()
-    if name == page.PAPER:
-      expected = [*tables.PARTS, "networks"]
+    if name in page.PAPERS:
+      expected = [*tables.PARTS]
+    if name == "docs/paper.md":
+      expected += ["networks", "others"]
     assert sorted(markers) == sorted(expected), name
 
 
@@ -248,22 +251,29 @@ def test_a_page_can_be_filled_again():
     page.replace("nothing here", "a", "| |")
 
 
-def test_other_networks_stand_in_a_section_of_their_own(whole):
-  text = page.paper(whole, {"dlib": whole})
-  section = text.split("## Other networks")[1]
+def test_other_networks_stand_in_sections_of_their_own(whole):
+  studies = {"fullrank": whole, "rank64": whole, "dlib": whole}
+  text = page.paper("docs/paper.md", whole, studies)
+  section = text.split("## A network beside")[1]
   assert manifests.networks()["dlib"].title in section
-  assert "figures/paper/dlib.png" in section
+  assert "figures/dlib/rate_accuracy.png" in section
   assert "| PRO, 400 epochs | 1e-7 |" in section
+  rows = cells(text.split("side by side\n")[1].split("\n## ")[0])
+  assert len(rows) == 8 * 4
+  pro = next(row for row in rows if row["method"] == "PRO-E")
+  assert pro["fullrank, %"] == pro["rank64, %"] != ""
+  assert pro["paper: accuracy, %"] == "98.63"
+  assert pro["fullrank, TAR at FAR 1e-4, %"] != ""
 
 
 def test_the_html_needs_nothing_else(tmp_path):
-  text = (ROOT / page.PAPER).read_text()
+  text = (ROOT / "docs" / "paper.md").read_text()
   html = page.to_html(text, ROOT / "docs")
   assert not re.search(r"<script|<link|<iframe|@import|url\(", html)
   sources = re.findall(r'src="([^"]*)"', html)
   assert all(s.startswith("data:image/png;base64,") for s in sources)
   inlined = {base64.b64decode(s.split(",")[1]) for s in sources}
-  names = re.findall(r"\((figures/paper/[^)]+)\)", text)
+  names = re.findall(r"\((figures/fullrank/[^)]+)\)", text)
   assert len(names) == len(set(names)) >= 7
   assert inlined == {(ROOT / "docs" / name).read_bytes() for name in names}
   ids = set(re.findall(r'id="([^"]*)"', html))
@@ -276,9 +286,13 @@ def test_the_html_needs_nothing_else(tmp_path):
 @pytest.mark.slow
 def test_the_report_is_built_into_a_folder(run, tmp_path):
   run("experiments.report", f"--html={tmp_path / 'new'}", cwd=tmp_path)
-  made = {path.name for path in (tmp_path / "new").iterdir()}
+  made = {
+    path.relative_to(tmp_path / "new").as_posix()
+    for path in (tmp_path / "new").rglob("*.*")
+  }
   names = {name for name, _, _ in page.pictures()}
-  assert made == {"paper.html", *(f"{name}.pdf" for name in names)}
+  pages = ("paper.html", "paper-rank64.html")
+  assert made == {*pages, *(f"{name}.pdf" for name in names)}
   for name in names:
     path = tmp_path / "new" / f"{name}.pdf"
     assert path.read_bytes()[:4] == b"%PDF"
@@ -318,7 +332,7 @@ def test_a_smoke_runs_page_says_so_and_does_not_go_to_docs(run, tmp_path):
   lines = (tmp_path / "out" / "paper.md").read_text().splitlines()
   assert lines[0] == f"# {page.SMOKE_TITLE}"
   assert any("PRO, 5 epochs" in line for line in lines)
-  assert (tmp_path / "out" / page.FIGURES / "auc.png").exists()
+  assert (tmp_path / "out" / "figures" / "fullrank" / "auc.png").exists()
 
 
 @pytest.mark.slow
@@ -340,18 +354,21 @@ def test_the_shipped_codecs_have_the_evaluations_of_their_digests():
   assert [row.split(" | ")[0][2:] for row in rows[-len(folders) :]] == folders
   study = measurements.studies(page.RESULTS)["rank64"]
   config = json.loads(
-    (ROOT / "checkpoints/pro-1e-6-e400/config.json").read_text()
+    (ROOT / "checkpoints/rank64-pro-1e-6-e400/config.json").read_text()
   )
   found = study.runs[study.runs["codec_digest"] == config["codec_digest"]]
   bits, accuracy = found[["bits", "accuracy"]].iloc[0]
-  row = next(row for row in rows if row.startswith("| pro-1e-6-e400 "))
-  assert f"| faces | 400 | 826,000 | {bits:.1f} | {bits / 8:.1f} |" in row
+  row = next(row for row in rows if row.startswith("| rank64-pro-1e-6-e400 "))
+  assert (
+    f"| rank64-faces | 400 | 826,000 | {bits:.1f} | {bits / 8:.1f} |" in row
+  )
   assert row.endswith(f"| {accuracy:.2f} |")
 
 
 def test_the_study_of_silent_choices_is_whole():
   """Every choice at every lambda, at least at 40 epochs' updates."""
-  study = json.loads((page.RESULTS / "studies/sensitivity.json").read_text())
+  path = page.RESULTS / "studies" / "rank64" / "sensitivity.json"
+  study = json.loads(path.read_text())
   seen = {(run["variant"], run["lambda"]) for run in study["runs"]}
   variants = {variant for variant, _ in seen}
   assert len(seen) == 4 * len(variants) >= 40

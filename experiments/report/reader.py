@@ -144,7 +144,9 @@ def _row(path: pathlib.Path, result: Dict[str, Any], role) -> Dict[str, Any]:
   for key in ("accuracy", "over_folds", "auc", "eer", "tar"):
     row[key] *= 100
   # Correct pairs of each fold, int [folds], as decoded and at unit length.
-  row["dense"] = result.get("dense") and dense.read(result["dense"])
+  # What was recorded before resamples were kept, its page calls not current.
+  kept = "samples" in (result.get("dense") or {})
+  row["dense"] = dense.read(result["dense"]) if kept else None
   shares = np.full(5, np.nan) if row["dense"] is None else row["dense"][0]
   row.update(zip(dense.METRICS, 100 * shares))
   for name in FURTHER:

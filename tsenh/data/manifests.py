@@ -62,6 +62,7 @@ class Network:
     name: of the network.
     title: for tables.
     default: whether its sets are what commands take unless told otherwise.
+    dim: dimensions of a feature.
     training: the set that codecs are trained on.
     held_in: the part of it that is without the people of `validation`: what to
       train on where a choice is made.
@@ -73,6 +74,7 @@ class Network:
   name: str
   title: str
   default: bool
+  dim: int
   training: str
   held_in: str
   validation: str
@@ -90,7 +92,7 @@ def networks() -> Dict[str, Network]:
 
 def _read(path: pathlib.Path) -> Network:
   manifest = json.loads(path.read_text(encoding="utf-8"))
-  dim = manifest.pop("dim")
+  dim = manifest["dim"]
   name = path.stem
   sets = {
     key: FeatureSetInfo(name=key, network=name, dim=dim, **values)
