@@ -17,7 +17,8 @@ NETWORK ?= fullrank
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test style format paper paper-short paper-smoke \
-  choices checkpoints table report release-check benchmark study kill-test \
+  choices checkpoints table report release-check benchmark enhancer-study \
+  study kill-test \
   docs clean
 
 help: ## List the targets
@@ -128,10 +129,18 @@ benchmark: $(ALL) ## Time training and coding (about 7 min, 12 GB of disk)
 	  --output=$(RESULTS)/benchmarks/portable.json
 
 STUDIES := $(RESULTS)/studies/$(NETWORK)
-study: $(ALL) ## Measure NETWORK's silent choices, SQ over QP, hashing (10 h or so)
+enhancer-study: $(ALL) ## What NETWORK's enhancer is worth, and why
+	$(PY) -m experiments.reproduce --plan=enhancer --network=$(NETWORK) \
+	  --output=$(RESULTS)/enhancer/$(NETWORK)
+	$(PY) -m experiments.reproduce --plan=why --network=$(NETWORK) \
+	  --output=$(RESULTS)/why/$(NETWORK)
+
+study: $(ALL) ## NETWORK's silent choices, SQ over QP, hashing (10 h or so)
 	mkdir -p $(STUDIES)
 	$(PY) -m experiments.studies.sq_sweep --network=$(NETWORK) \
 	  --output=$(STUDIES)/sq_sweep.json
+	$(PY) -m experiments.studies.effort --network=$(NETWORK) \
+	  --output=$(STUDIES)/effort.json
 	$(PY) -m experiments.studies.hashing --network=$(NETWORK) \
 	  --output=$(STUDIES)/hashing.json
 	# The default at the paper's 4.1 million updates, the choices at a twelfth.

@@ -2,10 +2,14 @@ import json
 
 import pytest
 
-from experiments import choices, published, reproduce
+from experiments import choices, plans, published
+from experiments import jobs as jobs_module
 from tsenh.base import files, results
 from tsenh.base.errors import Error
 from tsenh.data import manifests
+from tsenh.features.decoder import Decoder
+from tsenh.features.enhancer import Enhancer
+from tsenh.features.pro import Codec
 from tsenh.training import run_folders
 
 SMOKE = (
@@ -19,7 +23,7 @@ FITTED = ("pq", "opq", "rq", "lsh", "itq", "dbh", "dhn")
 
 def plan(name="paper", network=None):
   network = manifests.networks()[network or manifests.default().name]
-  return reproduce.PLANS[name](network, "runs", "results")
+  return plans.PLANS[name](network, "runs", "results")
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +34,10 @@ def smoke(run, tmp_path_factory):
 
 
 @pytest.mark.parametrize("network", list(manifests.networks()))
-@pytest.mark.parametrize("name", list(reproduce.PLANS))
+@pytest.mark.parametrize("name", list(plans.PLANS))
 def test_each_job_waits_for_jobs_that_come_before_it(name, network):
-  if name == "paper" and network not in choices.TEACHERS:
+  needs_teachers = name in ("paper", "enhancer", "why")
+  if needs_teachers and network not in choices.TEACHERS:
     with pytest.raises(Error, match="its teachers are not chosen"):
       plan(name, network)
     return
@@ -117,6 +122,43 @@ def test_the_choice_of_epochs_follows_from_the_counts_of_the_manifests():
   assert abs(epochs * per_epoch - wanted) <= per_epoch / 2
 
 
+@pytest.mark.parametrize("network", list(choices.TEACHERS))
+def test_the_enhancer_has_ten_seeds_and_controls_of_its_size(network):
+  jobs = plan("enhancer", network)
+  for lmbda in plans.ENHANCED:
+    for seed in range(10):
+      end = f"{lmbda}-e40-s{seed}"
+      assert {f"pro-{end}", f"pro-e-{end}"} <= set(jobs)
+      for variant in ("wide", "deep", "longer"):
+        command = jobs[f"train pro-d+{variant}-{end}"].command()
+        assert command[0] == "tsenh.train_decoder"
+        assert command[1].endswith(f"pro-{end}")
+
+
+def test_the_controls_have_the_parameters_of_enh_and_dec():
+  count = Enhancer().network.count_params() + Codec().decoder.count_params()
+  for own_flags in (plans.WIDE, plans.DEEP):
+    sizes = dict(flag[2:].split("=") for flag in own_flags)
+    decoder = Decoder(**{name: int(value) for name, value in sizes.items()})
+    assert decoder.decoder.count_params() == pytest.approx(count, rel=0.01)
+
+
+def test_each_variant_of_the_enhancer_changes_one_thing():
+  jobs = plan("why")
+  for lmbda in plans.ENHANCED:
+    teacher = choices.TEACHERS["fullrank"][lmbda]
+    plain = [f"--low=runs/pro-{lmbda}-e45-s0"]
+    plain += [f"--high=runs/pro-{teacher}-e45-s0", "--epochs=45"]
+    for name, flag in plans.VARIANTS.items():
+      command = jobs[f"train pro-e+{name}-{lmbda}-e45-s0"].command()
+      assert {*plain, flag} <= set(command)
+    taught = [job for job in jobs if job.startswith(f"pro-e-{lmbda}-by-")]
+    assert len(taught) in (3 * 3, 4 * 3)
+    assert f"pro-e-{lmbda}-by-{teacher}-e45-s0" in taught
+    long = jobs[f"train pro-e+long3-{lmbda}-e45-s0"].command()
+    assert {*plain[:2], "--epochs=135"} <= set(long)
+
+
 def test_a_network_beside_is_its_shipped_codecs():
   jobs = plan("short", "dlib")
   for lmbda in published.LAMBDAS:
@@ -126,8 +168,8 @@ def test_a_network_beside_is_its_shipped_codecs():
 
 def test_a_run_is_made_only_for_a_result_that_is_not_there(tmp_path):
   network = manifests.default()
-  jobs = reproduce.PLANS["smoke"](network, str(tmp_path), str(tmp_path))
-  left = reproduce.unfinished_jobs(jobs)
+  jobs = plans.PLANS["smoke"](network, str(tmp_path), str(tmp_path))
+  left = jobs_module.unfinished_jobs(jobs)
   assert list(left) == list(jobs)
   for job in jobs.values():
     if job.output.suffix == ".json":
@@ -135,13 +177,13 @@ def test_a_run_is_made_only_for_a_result_that_is_not_there(tmp_path):
       if not callable(job.flags):
         made["command"] = ["python", "-m", *job.command()]
       files.write_json(str(job.output), made)
-  assert reproduce.unfinished_jobs(jobs) == {}
+  assert jobs_module.unfinished_jobs(jobs) == {}
   jobs["sq-50"].output.unlink()
-  assert list(reproduce.unfinished_jobs(jobs)) == ["train sq-50", "sq-50"]
+  assert list(jobs_module.unfinished_jobs(jobs)) == ["train sq-50", "sq-50"]
 
 
 def test_only_some_jobs_and_what_they_wait_for():
-  jobs = reproduce.chosen(plan(), r"sq-mid-50|pro-e-1e-5-e40-s1")
+  jobs = jobs_module.chosen(plan(), r"sq-mid-50|pro-e-1e-5-e40-s1")
   assert set(jobs) == {
     "train sq-mid-50",
     "sq-mid-50",
@@ -151,7 +193,7 @@ def test_only_some_jobs_and_what_they_wait_for():
     "pro-e-1e-5-e40-s1",
   }
   with pytest.raises(Error, match="no job of that name"):
-    reproduce.chosen(plan(), "sq-5")
+    jobs_module.chosen(plan(), "sq-5")
 
 
 @pytest.mark.slow
@@ -223,22 +265,22 @@ def test_a_job_that_fails_is_named_and_the_rest_goes_on(tmp_path, run):
     "good": ["--codec=none", "--features=faces-validation"],
   }
   jobs = {
-    name: reproduce.Job(
+    name: jobs_module.Job(
       name, "tsenh.evaluate", own, tmp_path / f"{name}.json", (), 1
     )
     for name, own in own_flags.items()
   }
-  jobs["late"] = reproduce.Job(
+  jobs["late"] = jobs_module.Job(
     "late", "tsenh.evaluate", [], tmp_path / "late.json", ("bad",), 1
   )
   with pytest.raises(Error, match=r"1 jobs failed \(bad\) and 1 wait"):
-    reproduce.run_all(jobs, tmp_path, 2)
+    jobs_module.run_all(jobs, tmp_path, 2)
   assert (tmp_path / "good.json").exists()
   assert "nothing" in (tmp_path / "bad.log").read_text()
 
 
 def test_a_run_of_other_length_or_unfinished_is_not_taken(tmp_path):
-  job = reproduce.Job(
+  job = jobs_module.Job(
     "train x", "tsenh.train_codec", ["--epochs=40"], tmp_path, (), 1
   )
   assert not job.finished()

@@ -21,7 +21,7 @@ from tsenh.data import manifests
 from tsenh.recognition import dense
 
 # The methods, in the order of the pages.
-_TRAINED = ("pro", "pro-e", "sq-e")
+_TRAINED = ("pro", "pro-e", "pro-d", "sq-e")
 QUANTIZATION = ("sq", "sq-mid", "sq-e", "pq", "opq", "rq")
 HASHING = ("dbh", "dhn", "itq", "lsh")
 FAMILIES = (
@@ -32,14 +32,20 @@ FAMILIES = (
   "pca",
   "pca-at-pro",
   *HASHING,
+  "pro-d",
 )
-_LABELS = {"none": "uncompressed", "pca-at-pro": "PCA at PRO's bytes"}
+_LABELS = {
+  "none": "uncompressed",
+  "pca-at-pro": "PCA at PRO's bytes",
+  "pro-d": "PRO, another Dec",
+}
 _NAME = re.compile(
   rf"(?P<family>{'|'.join(sorted(FAMILIES, key=len, reverse=True))})"
+  r"(?:\+(?P<variant>[a-z0-9]+))?"
   r"(?:-(?P<setting>\de-\d+|[\d.]+))?(?:-by-(?P<teacher>\de-\d+))?"
   r"(?:-e(?P<epochs>\d+))?(?:-s(?P<seed>\d+))?"
 )
-_POINT = ["family", "label", "epochs", "setting"]
+_POINT = ["family", "variant", "label", "epochs", "setting"]
 _NUMBERS = ["bits", "bpp", "accuracy", "over_folds", "correct_pairs"]
 _NUMBERS += ["normalized", "auc", "eer", "tar", "mse"]
 # Further test sets; a column of each has the accuracy on its pairs.
@@ -113,7 +119,7 @@ def read(folder: str, role: Optional[str] = None) -> Study:
   twice = runs[runs.duplicated([*_POINT, "teacher", "seed"], keep=False)]
   if len(twice):
     raise Error(f"{folder}: one method in {' and '.join(twice['file'])}.")
-  for _, run in runs[runs["family"].isin(("pro-e", "sq-e"))].iterrows():
+  for _, run in runs[runs["family"].isin(_TRAINED[1:])].iterrows():
     _check_enhanced(run, runs, role)
   test_set = manifests.find(first["features_digest"])
   smoke = bool(test_set) and test_set.role != manifests.TEST
@@ -129,6 +135,7 @@ def _row(path: pathlib.Path, result: Dict[str, Any], role) -> Dict[str, Any]:
   name = match.groupdict() if match else {"family": result["method"]}
   row = dict(result, file=path.name, stale=staleness.reasons(result))
   row["family"] = name["family"]
+  row["variant"] = name.get("variant") or ""
   row["setting"] = name.get("setting") or ""
   row["teacher"] = name.get("teacher") or ""
   row["epochs"] = int(name.get("epochs") or 0)  # 0: the name has none.
@@ -137,7 +144,8 @@ def _row(path: pathlib.Path, result: Dict[str, Any], role) -> Dict[str, Any]:
   if problem:
     raise Error(f"{path}: {problem}.")
   epochs = f", {row['epochs']} epochs" if row["epochs"] else ""
-  row["label"] = label(row["family"]) + epochs
+  variant = f" {row['variant']}" if row["variant"] else ""
+  row["label"] = label(row["family"]) + variant + epochs
   row["bits"], row["bpp"] = row["bits_per_feature"], row["bits_per_dimension"]
   row["mse"] = np.nan if result["mse"] is None else result["mse"]
   row["over_folds"], row["tar"] = row["accuracy_std"], row["tar_at_far_1e-3"]
@@ -184,8 +192,11 @@ def _disagreement(row, role: Optional[str]) -> str:
     test = role == manifests.TEST
     training_set = network.sets[network.training if test else network.held_in]
     length["num_training_features"] = training_set.count
-  enhancer = length if family == "pro-e" else {}
-  if family in ("pro", "pro-e"):
+  longer = re.fullmatch(r"long(\d+)", row["variant"])
+  enhancer = length if family in ("pro-e", "pro-d") else {}
+  if longer:  # Of that many times the epochs.
+    enhancer = {**enhancer, "epochs": int(longer[1]) * row["epochs"]}
+  if family in ("pro", "pro-e", "pro-d"):
     codec = {**length, "lambda": float(setting)}
   if family == "sq-e":
     codec, enhancer = {}, {**length, "qp": int(setting)}
@@ -203,8 +214,8 @@ def _disagreement(row, role: Optional[str]) -> str:
 
 def _check_enhanced(run, runs: pd.DataFrame, role: Optional[str]) -> None:
   """An enhanced method decodes another's bytes, taught as its name says."""
-  codecs = runs[runs["family"] == run["family"].removesuffix("-e")]
-  if run["family"] == "pro-e":
+  codecs = runs[runs["family"] == run["family"][:-2]]
+  if run["family"] != "sq-e":
     keys = ["epochs", "seed"]
     codecs = codecs[(codecs[keys] == run[keys]).all(axis=1)]
   for _, plain in codecs[codecs["setting"] == run["setting"]].iterrows():

@@ -19,7 +19,7 @@ from tsenh.base import command_line
 _OUTPUT = flags.DEFINE_string("output", None, "The folder to write to.")
 flags.mark_flag_as_required("output")
 
-CODEC = "pro-1e-5"
+CODEC = "pro-3e-5"
 SYMBOLS_SHOWN = 4
 
 

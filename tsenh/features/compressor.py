@@ -368,7 +368,11 @@ def read_header(compressor: Compressor, file: BinaryIO) -> bitstream.Header:
     if header != expected:
       same_codec = header._replace(table_digest=expected.table_digest)
       other = "entropy tables" if same_codec == expected else "codec"
-      raise Error(f"written with another {other} than {compressor.name}.")
+      owner = run_folders.shipped_by(header.codec_digest.hex())
+      raise Error(
+        f"written with another {other} than {compressor.name}"
+        + (f": with {owner}." if owner and other == "codec" else ".")
+      )
     return header
 
 

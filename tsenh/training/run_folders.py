@@ -75,6 +75,14 @@ def shipped() -> Dict[str, pathlib.Path]:
   }
 
 
+def shipped_by(digest: str) -> Optional[str]:
+  """The shipped codec whose `codec_digest` begins so, if there is one."""
+  for name, folder in shipped().items():
+    if read_config(folder)["codec_digest"].startswith(digest):
+      return name
+  return None
+
+
 def codec_help() -> str:
   """What a codec may be called, for --help."""
   return (

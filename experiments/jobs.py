@@ -1,0 +1,199 @@
+"""Jobs: commands of this project, run two at a time until nothing is left."""
+
+import concurrent.futures
+import dataclasses
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import time
+from typing import Callable, Dict, List, Optional, Tuple, Union
+
+from experiments import staleness
+from tsenh.base import results
+from tsenh.base.errors import Error
+from tsenh.training import run_folders
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """One command.
+
+  Attributes:
+    name: of its log.
+    module: the command.
+    flags: its flags; of some they follow from other jobs' results, when these
+      are there.
+    output: the run folder or the JSON that it makes.
+    needs: names of the jobs that it waits for.
+    seconds: what it takes alone, about.
+  """
+
+  name: str
+  module: str
+  flags: Union[List[str], Callable[[], List[str]]]
+  output: pathlib.Path
+  needs: Tuple[str, ...]
+  seconds: float
+
+  def command(self) -> List[str]:
+    """What comes after `python -m`."""
+    own = self.flags() if callable(self.flags) else self.flags
+    return [self.module, *own, f"--output={self.output}"]
+
+  def finished(self, refresh: bool = False) -> bool:
+    """Whether its output is there, by this command and from these runs.
+
+    Args:
+      refresh: whether it must also be of today's code and data.
+    """
+    made = self._made()
+    if made is None or (refresh and staleness.reasons(made)):
+      return False
+    if callable(self.flags):
+      return True
+    if self.output.suffix == ".json":
+      same = made["command"][2:] == self.command()
+    else:
+      same = "epochs" not in made or f"--epochs={made['epochs']}" in self.flags
+    return same and all(_made_from(made, flag) for flag in self.flags)
+
+  def _made(self) -> Optional[Dict]:
+    """The result, or the configuration of the finished run, if there is one."""
+    if self.output.suffix == ".json":
+      return results.read(str(self.output)) if self.output.exists() else None
+    made = run_folders.read_config(self.output)
+    done = made is not None and made["status"] == run_folders.FINISHED
+    return made if done else None
+
+
+def _made_from(made: Dict, flag: str) -> bool:
+  """Whether a result or a run was made from what is now in a flag's folder."""
+  name, _, value = flag.partition("=")
+  folder, key = pathlib.Path(value), f"{name[2:]}_digest"
+  if name not in ("--codec", "--enhancer", "--low", "--high"):
+    return True
+  if not folder.is_dir():  # A name, not a run.
+    return True
+  digests = run_folders.read_config(folder) or {}
+  own = "enhancer_digest" if name == "--enhancer" else "codec_digest"
+  return made.get(key) == digests.get(own)
+
+
+def chosen(jobs: Dict[str, Job], pattern: str) -> Dict[str, Job]:
+  """Jobs whose whole name matches, and those that they wait for, in order.
+
+  Raises:
+    Error: if there is none.
+  """
+  names = [name for name in jobs if re.fullmatch(pattern, name)]
+  if not names:
+    raise Error(f"--only={pattern}: no job of that name.")
+  wanted = set()
+  while names:
+    name = names.pop()
+    wanted.add(name)
+    names += set(jobs[name].needs) - wanted
+  return {name: job for name, job in jobs.items() if name in wanted}
+
+
+def _run(job: Job, log: pathlib.Path) -> float:
+  """Runs a job; returns its seconds.
+
+  Raises:
+    Error: if it fails.
+  """
+  began = time.monotonic()
+  with open(log, "w") as file:
+    command = [sys.executable, "-m", *job.command()]
+    print(shlex.join(command), file=file, flush=True)
+    code = subprocess.run(
+      command, stdout=file, stderr=subprocess.STDOUT, check=False
+    ).returncode
+  if code != 0:
+    raise Error(f"{job.name}: failed; {log} tells why.")
+  return time.monotonic() - began
+
+
+def duration(seconds: float) -> str:
+  hours, minutes = divmod(round(seconds / 60), 60)
+  return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+
+
+def unfinished_jobs(
+  jobs: Dict[str, Job], refresh: bool = False
+) -> Dict[str, Job]:
+  """The jobs that are still to be run, in order.
+
+  A result that is not there is, and a run that one of these waits for; a run
+  whose results are all there is not made again.
+
+  Args:
+    jobs: a plan.
+    refresh: see `Job.finished`.
+  """
+  left, needed = {}, set()
+  for name, job in reversed(list(jobs.items())):
+    wanted = job.output.suffix == ".json" or name in needed
+    if wanted and not job.finished(refresh):
+      left[name] = job
+      needed.update(job.needs)
+  return dict(reversed(list(left.items())))
+
+
+def _ready(waiting: Dict[str, Job], unfinished) -> List[Job]:
+  return [
+    job for job in waiting.values() if not unfinished.intersection(job.needs)
+  ]
+
+
+def run_all(
+  jobs: Dict[str, Job],
+  logs: pathlib.Path,
+  processes: int,
+  refresh: bool = False,
+) -> None:
+  """Runs jobs, those that others wait for before these.
+
+  Raises:
+    Error: at the end, if one failed.
+  """
+  waiting = unfinished_jobs(jobs, refresh)
+  unfinished = set(waiting)
+  total, failures = len(jobs), []
+  running: Dict[concurrent.futures.Future, Job] = {}
+  expected = spent = 0.0
+  with concurrent.futures.ThreadPoolExecutor(processes) as pool:
+    while waiting or running:
+      for job in _ready(waiting, unfinished)[: processes - len(running)]:
+        log = logs / f"{job.name.replace(' ', '-').replace(':', '-')}.log"
+        running[pool.submit(_run, job, log)] = waiting.pop(job.name)
+      if not running:
+        break  # The rest waits for what failed.
+      done, _ = concurrent.futures.wait(
+        running, return_when=concurrent.futures.FIRST_COMPLETED
+      )
+      for future in done:
+        job = running.pop(future)
+        try:
+          seconds = future.result()
+        except Error as error:
+          failures.append(job.name)
+          print(error, file=sys.stderr, flush=True)
+          continue
+        unfinished.remove(job.name)
+        expected, spent = expected + job.seconds, spent + seconds
+        rest = sum(jobs[name].seconds for name in unfinished)
+        left = rest * spent / expected / processes
+        print(
+          f"[{total - len(unfinished)}/{total}] {job.name}: {seconds:.0f} s;"
+          f" about {duration(left)} left",
+          file=sys.stderr,
+          flush=True,
+        )
+  if failures:
+    raise Error(
+      f"{len(failures)} jobs failed ({', '.join(failures)}) and"
+      f" {len(unfinished) - len(failures)} wait for them; start again to retry."
+    )
