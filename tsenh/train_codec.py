@@ -13,7 +13,6 @@ config.json, TensorBoard scalars, and the state that --resume continues from.
 
 import math
 import pathlib
-import sys
 from typing import Any, Dict
 
 import numpy as np
@@ -22,7 +21,7 @@ from absl import flags
 from tsenh.base import command_line, results
 from tsenh.base.errors import Error
 from tsenh.data import feature_sets, manifests, streams
-from tsenh.training import command, recipe, run_folders
+from tsenh.training import command, recipe
 
 _NETWORK = manifests.default()
 _LAMBDA = flags.DEFINE_float(
@@ -188,15 +187,13 @@ def main():
   )
   codes = streams.in_chunks(codec.encode, training_set.features)
   coder = entropy.fit_coder(codes)
-  run_folders.finish(folder, config, codec, coder)
-  print(
-    f"{folder}: lambda {_lambda()}, distortion"
-    f" {config['last_epoch']['distortion']:.3e}, rate (l1)"
-    f" {config['last_epoch']['rate']:.1f}, about"
-    f" {coder.bits(codes).mean():.1f} bits per training feature,"
-    f" {config['wall_time_seconds']:.0f} s of training",
-    file=sys.stderr,
+  last = config["last_epoch"]
+  bits = coder.bits(codes).mean()
+  about = (
+    f"lambda {_lambda()}, distortion {last['distortion']:.3e}, rate (l1)"
+    f" {last['rate']:.1f}, about {bits:.1f} bits per training feature"
   )
+  recipe.finish(folder, config, codec, about, coder)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,13 @@ enhancer gains must be held against that. A minute or two.
 """
 
 import pathlib
-import sys
 
 from absl import flags
 
 from tsenh.base import command_line
 from tsenh.base.errors import Error
 from tsenh.data import feature_sets
-from tsenh.training import command, recipe, run_folders
+from tsenh.training import command, recipe
 
 _CODEC = flags.DEFINE_string(
   "codec", None, "The codec whose codes are decoded: a run folder or a name."
@@ -97,12 +96,9 @@ def main():
     label,
     noise_dim=codec.code_dim if noisy else 0,
   )
-  run_folders.finish(folder, config, decoder)
-  print(
-    f"{folder}: MSE {config['last_epoch']['mse']:.3e} over the last epoch,"
-    f" {config['wall_time_seconds']:.0f} s of training",
-    file=sys.stderr,
-  )
+  mse = config["last_epoch"]["mse"]
+  about = f"MSE {mse:.3e} over the last epoch"
+  recipe.finish(folder, config, decoder, about)
 
 
 if __name__ == "__main__":

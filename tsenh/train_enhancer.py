@@ -13,7 +13,6 @@ it: it is all that a receiver needs beside the low-rate codec.
 """
 
 import pathlib
-import sys
 
 from absl import flags
 
@@ -133,12 +132,10 @@ def main():
     if not codec.digest() == on_disk == config[key]:
       raise Error(f"{name}: the codec changed while the enhancer was trained.")
   run_folders.copy_codec(_HIGH.value, folder / run_folders.HIGH)
-  run_folders.finish(folder, config, enhancer)
   unit = "codes in units of r_clip" if of_codes else "features"
-  print(
-    f"{folder}: squared error {config['last_epoch']['loss']:.4f} of {unit},"
-    f" {config['wall_time_seconds']:.0f} s of training",
-    file=sys.stderr,
+  error = config["last_epoch"]["loss"]
+  recipe.finish(
+    folder, config, enhancer, f"squared error {error:.4f} of {unit}"
   )
 
 

@@ -15,14 +15,12 @@ better than two there, and 5 % at QP 30. Two, because the paper says blocks.
 The run folder is as that of train_enhancer, without a high-rate codec.
 """
 
-import sys
-
 from absl import flags
 
 from tsenh.base import command_line
 from tsenh.data import feature_sets
 from tsenh.features import sq
-from tsenh.training import command, recipe, run_folders
+from tsenh.training import command, recipe
 
 _QP = flags.DEFINE_integer(
   "qp",
@@ -73,12 +71,9 @@ def main():
   config = recipe.train(
     enhancer, loss_fn, ("loss", "mse"), examples, folder, config, label
   )
-  run_folders.finish(folder, config, enhancer)
-  print(
-    f"{folder}: MSE {config['last_epoch']['mse']:.3e} over the last epoch,"
-    f" {config['wall_time_seconds']:.0f} s of training",
-    file=sys.stderr,
-  )
+  mse = config["last_epoch"]["mse"]
+  about = f"MSE {mse:.3e} over the last epoch"
+  recipe.finish(folder, config, enhancer, about)
 
 
 if __name__ == "__main__":

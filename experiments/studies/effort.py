@@ -104,11 +104,7 @@ def main():
     "study": f"effort of peers on {sets.validation}",
     "points": points,
   }
-  data = {
-    sets.held_in: training_set.digest(),
-    sets.validation: held_out.digest(),
-  }
-  results.write(_OUTPUT.value, measured, data)
+  results.write(_OUTPUT.value, measured, network.digests())
 
 
 if __name__ == "__main__":

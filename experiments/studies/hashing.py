@@ -73,11 +73,7 @@ def main():
     "num_unseen_pairs": len(held_out.pairs),
     "points": points,
   }
-  data = {
-    sets.held_in: training_set.digest(),
-    sets.validation: held_out.digest(),
-  }
-  results.write(_OUTPUT.value, measured, data)
+  results.write(_OUTPUT.value, measured, network.digests())
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ from experiments.choices import EPOCHS, updates
 from experiments.studies import network
 from tsenh.base import command_line, files, results
 from tsenh.base.errors import Error
-from tsenh.data import manifests
 from tsenh.training import run_folders
 
 _OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
@@ -145,9 +144,7 @@ def write() -> None:
     ],
     "runs": runs,
   }
-  names = (network.chosen().held_in, network.chosen().validation)
-  data = {name: manifests.sets()[name].digest for name in names}
-  results.write(_OUTPUT.value, measured, data, "tsenh.train_codec")
+  results.write(_OUTPUT.value, measured, network.digests(), "tsenh.train_codec")
 
 
 def main():

@@ -66,11 +66,7 @@ def main():
     "num_pairs": len(test_set.pairs),
     "points": points,
   }
-  data = {
-    sets.held_in: training_set.digest(),
-    sets.validation: test_set.digest(),
-  }
-  results.write(_OUTPUT.value, measured, data)
+  results.write(_OUTPUT.value, measured, network.digests())
 
 
 if __name__ == "__main__":

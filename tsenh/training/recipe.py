@@ -2,6 +2,8 @@
 
 import math
 import pathlib
+import sys
+import typing
 from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 import numpy as np
@@ -9,7 +11,10 @@ from absl import flags
 
 from tsenh.base.command_line import THREAD_MODE
 from tsenh.data.feature_sets import FeatureSet
-from tsenh.training import command
+from tsenh.training import command, run_folders
+
+if typing.TYPE_CHECKING:  # It imports TensorFlow.
+  from tsenh.coding.entropy import EntropyCoder
 
 EPOCHS = flags.DEFINE_integer("epochs", 40, "Epochs.", lower_bound=1)
 BATCH_SIZE = flags.DEFINE_integer(
@@ -119,6 +124,27 @@ def train(
   return runs.train(
     trainer, folder, config, description, validate, validate_every
   )
+
+
+def finish(
+  folder: pathlib.Path,
+  config: Dict[str, Any],
+  model: run_folders.Stored,
+  about: str,
+  coder: Optional["EntropyCoder"] = None,
+) -> None:
+  """Completes a run and says so.
+
+  Args:
+    folder: the run's.
+    config: from `train`.
+    model: what was trained.
+    about: what came out, for the user.
+    coder: of a codec, with tables fitted to its codes.
+  """
+  run_folders.finish(folder, config, model, coder)
+  seconds = config["wall_time_seconds"]
+  print(f"{folder}: {about}, {seconds:.0f} s of training", file=sys.stderr)
 
 
 def _recipe():
