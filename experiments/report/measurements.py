@@ -122,6 +122,19 @@ def render_sensitivity(folder: pathlib.Path) -> str:
   return _each(folder, "sensitivity", render)
 
 
+def render_effort(folder: pathlib.Path) -> str:
+  """OPQ, DBH and DHN with more of what each spends."""
+  columns = "method effort seconds auc tar_at_far_1e-3 tar_at_far_1e-4"
+
+  def render(study, _):
+    points = pd.DataFrame(study["points"])
+    points[list(TAR_HEADS)] *= 100
+    points["auc"] *= 100
+    return markdown(points, columns, **TAR_HEADS)
+
+  return _each(folder, "effort", render)
+
+
 def render_hashing(folder: pathlib.Path) -> str:
   """Hashing on people it learned from and on others."""
   return _each(folder, "hashing", lambda study, _: markdown(study["points"]))
