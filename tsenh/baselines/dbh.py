@@ -24,7 +24,7 @@ from tsenh.features.costs import Cost, Costs
 # objective needs people with many faces: a bit adds l^2 to || H H^T ||^2
 # whatever it says, and a person with n faces at most r n^2 to what it gains.
 NUM_ANCHORS = 300
-NUM_LABELLED = 5000
+NUM_LABELLED = 20000
 ITERATIONS = 20  # Of the optimiser, per bit.
 
 

@@ -22,7 +22,7 @@ from tsenh.training.trainer import Recipe, Trainer
 
 # Paper-silent (dhn_network).
 HIDDEN_DIM = 512
-EPOCHS = 20
+EPOCHS = 60
 # A batch is 32 pairs of one person; they make 1,984 pairs of two.
 BATCH_SIZE, LEARNING_RATE = 32, 1e-4
 QUANTIZATION_WEIGHT = 0.1  # lambda there.

@@ -8,10 +8,10 @@ from tsenh.data.feature_sets import FeatureSet
 from tsenh.features.costs import Cost, Costs
 
 BITS = 8  # Of a sub-quantizer, as in the paper's BPP.
-# Faiss's defaults are 50 iterations on 65,536 features after 40 of k-means:
-# with 128 sub-quantizers hours. Within this bound they are minutes.
+# Faiss's defaults are as many iterations on 65,536 features: with 128
+# sub-quantizers hours. Within this bound they are minutes.
 # Paper-silent (opq_effort).
-OPQ_ITERATIONS = 10
+OPQ_ITERATIONS = 50
 OPQ_FEATURES = 16384
 RQ_BEAM = 5  # Faiss's default.
 
