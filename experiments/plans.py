@@ -219,10 +219,17 @@ class _Plan:
     self.fit(f"pca-{step}", "train_pca", [f"--step={step}"])
     self.evaluate(f"pca-{step}")
 
-  def baseline(self, kind: str, bits: int, seeds: Sequence[int]) -> None:
+  def baseline(
+    self,
+    kind: str,
+    bits: int,
+    seeds: Sequence[int],
+    training_set: Optional[str] = None,
+  ) -> None:
     """Adds a baseline of fixed length, once for each seed."""
+    fitted_to = training_set or self._training_set
     for seed in seeds:
-      own_flags = [f"--training_set={self._training_set}", f"--seed={seed}"]
+      own_flags = [f"--training_set={fitted_to}", f"--seed={seed}"]
       self.evaluate(
         f"{kind}-{bits}-s{seed}",
         f"{kind}-{bits}",
@@ -372,10 +379,11 @@ def smoke_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
   plan.enhance(low, high, "pro-e-1e-6-e5-s0", 5, 0)
   plan.pca_at([low], "pca-at-pro-1e-6-e5")
   plan.sq(50, 1, [0])
+  # On a small set: these would take minutes otherwise.
   for kind in ("pq", "rq", "lsh", "itq"):
-    plan.baseline(kind, 32, [0])
+    plan.baseline(kind, 32, [0], network.validation)
   for kind in ("dbh", "dhn"):
-    plan.baseline(kind, 128, [0])
+    plan.baseline(kind, 128, [0], network.validation)
   plan.pca(0.1)
   return plan.jobs
 
