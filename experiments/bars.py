@@ -7,6 +7,12 @@ from experiments import published
 NAN = float("nan")
 
 
+# Of uncompressed features, from the paper's own count, in pairs.
+UNCOMPRESSED = 6
+# Squared error of SQ-E over that of SQ at the mid-point, in percent, at most.
+SQ_E = {"fullrank": 95.0, "rank64": 60.0}
+
+
 class Bar(NamedTuple):
   """A bound on the mean over seeds of what an evaluation says.
 

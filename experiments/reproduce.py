@@ -17,6 +17,7 @@ everything, evaluated on the validation set; no table takes its results.
 
 import os
 import pathlib
+import re
 import shlex
 import sys
 
@@ -58,6 +59,14 @@ _DRY_RUN = flags.DEFINE_bool(
   "dry_run", False, "Print the commands that are still to be run, run none."
 )
 flags.mark_flag_as_required("output")
+
+
+@flags.validator("only", "expected a regular expression")
+def _is_regular_expression(value: str) -> bool:
+  try:
+    return bool(re.compile(value))
+  except re.error:
+    return False
 
 
 def main():

@@ -6,6 +6,7 @@ from typing import Any, Dict, Iterable, List, Tuple
 
 from tsenh.base import provenance
 from tsenh.data import manifests
+from tsenh.training import run_folders
 
 UNNAMED = "recorded before results named their code"
 
@@ -15,21 +16,34 @@ def _changed(name: str, digest: str) -> bool:
   return bool(provenance.changed({name: digest}))
 
 
+@functools.cache
+def _digests() -> Dict[str, str]:
+  """Today's digests of all that results name in `data`."""
+  found = {name: info.digest for name, info in manifests.sets().items()}
+  for name, folder in run_folders.shipped().items():
+    config = run_folders.read_config(folder)
+    found[f"codec {name}"] = config["codec_digest"]
+  return found
+
+
 def reasons(result: Dict[str, Any]) -> List[str]:
-  """The files and feature sets that have changed since a result was made.
+  """What has changed since a result was made: files, feature sets, codecs.
 
   Args:
-    result: with `code` and `data`, the digests of files and of feature sets;
-      sets that no manifest knows are left out.
+    result: with `code`, the digests of files, and those of the runs that it
+      measured in `training` and `enhancer_training`; and `data`, the digests of
+      feature sets and shipped codecs. Others than these are left out.
   """
   if "code" not in result:
     return [UNNAMED]
-  found = [
-    name for name, digest in result["code"].items() if _changed(name, digest)
-  ]
+  code = dict(result["code"])
+  for part in ("training", "enhancer_training"):
+    code.update((result.get(part) or {}).get("code", {}))
+  found = [name for name, digest in code.items() if _changed(name, digest)]
   for name, digest in result.get("data", {}).items():
-    if name in manifests.sets() and manifests.sets()[name].digest != digest:
-      found.append(f"feature set {name}")
+    if _digests().get(name, digest) != digest:
+      kind = "" if name.startswith("codec ") else "feature set "
+      found.append(kind + name)
   return found
 
 

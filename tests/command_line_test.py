@@ -28,13 +28,28 @@ def test_help_teaches(run, module, tmp_path):
     assert re.search(r"--features: .*?\(default: 'faces'\)", text, re.DOTALL)
 
 
+def commands():
+  """Every module that is a command."""
+  return [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for folder in ("tsenh", "experiments")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if "command_line.run(main)\n" in path.read_text()
+  ]
+
+
+def test_the_commands_are_found():
+  assert {f"tsenh.{name}" for name in COMMANDS} <= set(commands())
+  assert "experiments.benchmarks.training" in commands()
+
+
 @pytest.mark.parametrize("flag", ["--help", "--no_such_flag=1"])
-@pytest.mark.parametrize("module", COMMANDS)
+@pytest.mark.parametrize("module", commands())
 def test_help_and_a_wrong_flag_are_answered_without_tensorflow(
   module, flag, tmp_path
 ):
   process = subprocess.run(
-    [sys.executable, "-X", "importtime", "-m", f"tsenh.{module}", flag],
+    [sys.executable, "-X", "importtime", "-m", module, flag],
     cwd=tmp_path,
     env={"PYTHONPATH": str(ROOT)},
     capture_output=True,

@@ -280,6 +280,19 @@ def test_a_killed_run_resumes_to_the_same_bits(run, small_faces, tmp_path):
       ["--low=sq-40", "--high=pro-1e-6"],
       "sq-40: the run of sq, expected a learned codec",
     ),
+    ("train_enhancer", ["--low=a", "--high=b", "--loss=l1"], "--loss=l1"),
+    ("train_decoder", [], "--codec"),
+    ("train_decoder", ["--codec=x", "--num_layers=1"], "--num_layers=1"),
+    (
+      "train_decoder",
+      ["--codec=sq-40"],
+      "sq-40: the run of sq, expected a learned codec",
+    ),
+    (
+      "train_decoder",
+      ["--codec=pro-1e-6", "--from_codec", "--hidden_dim=64"],
+      "the decoder of pro-1e-6 has another architecture; its width is 128",
+    ),
     ("train_sq", ["--qp=64"], "--qp=64"),
     ("train_sq", ["--qp=4", "--reconstruction=top"], "--reconstruction=top"),
     ("train_pca", [], "--step"),
@@ -605,6 +618,41 @@ def test_an_enhancer_between_frozen_codecs(run, trained, small_faces, tmp_path):
     ),
     "enhancer: made for another codec's codes",
   )
+
+
+@pytest.mark.parametrize(
+  ("command", "flags"),
+  [
+    ("train_decoder", ["--num_layers=3", "--hidden_dim=24"]),
+    ("train_decoder", ["--from_codec", "--codes=noisy"]),
+    ("train_enhancer", ["--loss=feature", "--num_layers=3"]),
+  ],
+)
+def test_other_ways_to_decode_a_frozen_codecs_bytes(
+  run, trained, small_faces, tmp_path, command, flags
+):
+  """Each is trained on features, and lowers a barely trained Dec's error."""
+  before = {p: p.read_bytes() for p in trained.iterdir() if p.is_file()}
+  ends = [f"--codec={trained}"]
+  if command == "train_enhancer":
+    ends = [f"--low={trained}", f"--high={trained}"]
+  flags = [*ends, *flags, f"--features={small_faces}", "--epochs=150"]
+  run(f"tsenh.{command}", *flags, "--output=new", cwd=tmp_path)
+  assert all(path.read_bytes() == data for path, data in before.items())
+  decoded = {}
+  for name, extra in (("old", []), ("new", ["--enhancer=new"])):
+    run(
+      "tsenh.evaluate",
+      f"--codec={trained}",
+      "--features=faces-validation",
+      f"--output={name}.json",
+      *extra,
+      cwd=tmp_path,
+    )
+    decoded[name] = json.loads((tmp_path / f"{name}.json").read_text())
+  assert decoded["new"]["file_bytes"] == decoded["old"]["file_bytes"]
+  assert decoded["new"]["mse"] < decoded["old"]["mse"]
+  assert decoded["new"]["enhancer_training"]["epochs"] == 150
 
 
 def test_sq_e_behind_one_quantizer(run, trained, small_faces, tmp_path):

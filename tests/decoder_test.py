@@ -11,8 +11,8 @@ LOW = str(ROOT / "tests" / "expected" / "codecs" / "classic")
 
 def run_folder(folder, **architecture):
   codec = compressor.load(LOW)
-  dims = {"code_dim": codec.transform.code_dim}
-  model = decoder.Decoder(**dims, **architecture)
+  dims = (codec.transform.code_dim, codec.transform.feature_dim)
+  model = decoder.Decoder(*dims, **architecture)
   config = {
     "kind": "pro-d",
     **model.architecture(),
@@ -32,7 +32,7 @@ def test_it_is_dec_of_any_size():
 
 def test_with_the_weights_of_the_codecs_own_dec_it_decodes_alike(lfw):
   codec = compressor.load(LOW).transform
-  model = decoder.Decoder(codec.code_dim, hidden_dim=codec.hidden_dim)
+  model = decoder.Decoder(codec.code_dim, codec.feature_dim, codec.hidden_dim)
   own = codec.arrays()
   model.assign({name: own[name] for name in model.arrays()})
   codes = codec.encode(lfw.features[:9])

@@ -1,9 +1,11 @@
 import json
+import re
 
 import pytest
 from conftest import ROOT
 
 from tsenh.base import files, results
+from tsenh.base.errors import Error
 
 PAPER = ROOT / "experiments" / "results" / "paper"
 
@@ -25,6 +27,32 @@ def test_the_log_counts_looks_at_the_test_set(tmp_path):
   assert "look 1 of this" in results.log_look(tmp_path, other)
   assert "look 2 of this" in results.log_look(tmp_path, result)
   assert len(results.read_log(tmp_path / results.TEST_LOG)) == 3
+
+
+@pytest.mark.parametrize("line", ["no json", "{}", "[]"])
+def test_a_damaged_log_is_refused(tmp_path, line):
+  results.log_look(tmp_path, {"features": "lfw", "method": "m"})
+  path = tmp_path / results.TEST_LOG
+  path.write_text(f"{path.read_text()}{line}\n")
+  with pytest.raises(Error, match=r"test_log.jsonl: line 2 is no entry"):
+    results.read_log(path)
+  assert results.read_log(tmp_path / "none.jsonl") == []
+
+
+def test_what_runs_in_other_processes_is_named_in_the_result():
+  """A study that runs commands names them, so that their code counts."""
+  found = 0
+  for path in ROOT.glob("experiments/*/*.py"):
+    text = path.read_text()
+    commands = set(re.findall(r'"(tsenh\.[a-z_]+)"', text))
+    if commands and "subprocess" in text:
+      named = re.findall(
+        r"(?:commands = |results\.write)\((.*?)\)\n", text, re.S
+      )
+      for command in commands:
+        assert any(command in names for names in named), (path.name, command)
+      found += 1
+  assert found >= 4
 
 
 def test_a_result_survives_writing_and_reading(tmp_path):

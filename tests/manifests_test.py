@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tsenh.base.errors import Error
 from tsenh.data import feature_sets, manifests
 from tsenh.recognition import verification
 
@@ -73,6 +74,16 @@ def test_there_is_one_default_and_it_comes_first():
   networks = list(manifests.networks().values())
   assert [network.default for network in networks].count(True) == 1
   assert networks[0] == manifests.default()
+
+
+def test_sets_of_two_networks_are_not_mixed():
+  digests = {name: info.digest for name, info in manifests.sets().items()}
+  own = {name: digests[name] for name in ("faces", "lfw")}
+  manifests.check_one_network({**own, "mine.npz": "0" * 64})
+  with pytest.raises(
+    Error, match="faces is of the network fullrank, but dlib-lfw of dlib"
+  ):
+    manifests.check_one_network({**own, "dlib-lfw": digests["dlib-lfw"]})
 
 
 def test_a_set_is_known_by_its_features_whatever_its_name():

@@ -49,7 +49,7 @@ def test_gdn_agrees_with_tensorflow_compression_in_value_and_gradient():
 
 
 def test_the_models_mirror_the_paper():
-  codec = codec_lib.Codec()
+  codec = codec_lib.Codec(128)
   for network in (codec.encoder, codec.decoder):
     kinds = [type(layer) for layer in network.layers]
     dense = tf.keras.layers.Dense
@@ -77,7 +77,7 @@ def test_with_two_gdn_layers_the_decoder_mirrors_the_encoder():
 
 
 def test_the_seed_fixes_the_initial_weights():
-  digests = [codec_lib.Codec(seed=seed).digest() for seed in (1, 1, 2)]
+  digests = [codec_lib.Codec(128, seed=seed).digest() for seed in (1, 1, 2)]
   assert digests[0] == digests[1] != digests[2]
 
 

@@ -59,8 +59,6 @@ def state(clone):
 
 @pytest.mark.slow
 def test_git_dirty_covers_all_that_makes_a_result(clone):
-  if not (clone / "tsenh" / "base").exists():
-    pytest.skip("the rooms are not committed yet")
   assert state(clone) == "False"
   for written in ("experiments/results/new.json", "docs/new.md"):
     (clone / written).write_text("{}")
@@ -134,8 +132,8 @@ def test_training_that_validates_on_a_test_set_logs_each_look(
 
 
 def test_a_resumed_run_lists_all_its_commits(tmp_path):
-  first = runs.begin(tmp_path, {"epochs": 1}, resume=False, overwrite=False)
-  second = runs.begin(tmp_path, {"epochs": 2}, resume=True, overwrite=False)
+  first = runs.open_run(tmp_path, {"epochs": 1}, resume=False, overwrite=False)
+  second = runs.open_run(tmp_path, {"epochs": 2}, resume=True, overwrite=False)
   assert len(first["commits"]) == 1
   assert second["commits"][0] == first["commits"][0]
   assert len(second["commits"]) == 2
@@ -145,12 +143,22 @@ def test_a_resumed_run_lists_all_its_commits(tmp_path):
   files.write_json(
     str(tmp_path / "config.json"), {**config, "status": "training"}
   )
-  third = runs.begin(tmp_path, {"epochs": 2}, resume=True, overwrite=False)
+  third = runs.open_run(tmp_path, {"epochs": 2}, resume=True, overwrite=False)
   assert third["git_dirty"] is not False
   with pytest.raises(
     errors.Error, match="the run has epochs 2, but now it is 1"
   ):
-    runs.begin(tmp_path, {"epochs": 1}, resume=True, overwrite=False)
+    runs.open_run(tmp_path, {"epochs": 1}, resume=True, overwrite=False)
+
+
+def test_the_one_commit_of_an_old_run_is_the_first_of_the_list(tmp_path):
+  old = {"started": "2026-11-22", "git_commit": "ec2d480", "git_dirty": True}
+  config = {"lambda": 1e-6, "epochs": 1, "status": "training", **old}
+  files.write_json(str(tmp_path / "config.json"), config)
+  found = runs.open_run(tmp_path, {"epochs": 2}, resume=True, overwrite=False)
+  assert found["commits"][0] == old
+  assert len(found["commits"]) == 2
+  assert found["git_dirty"] is not False
 
 
 def test_a_file_is_whole_or_not_there(tmp_path):

@@ -136,10 +136,13 @@ def test_the_enhancer_has_ten_seeds_and_controls_of_its_size(network):
 
 
 def test_the_controls_have_the_parameters_of_enh_and_dec():
-  count = Enhancer().network.count_params() + Codec().decoder.count_params()
+  parts = Enhancer(128, 128).network, Codec(128).decoder
+  count = sum(part.count_params() for part in parts)
   for own_flags in (plans.WIDE, plans.DEEP):
     sizes = dict(flag[2:].split("=") for flag in own_flags)
-    decoder = Decoder(**{name: int(value) for name, value in sizes.items()})
+    decoder = Decoder(
+      128, 128, **{name: int(value) for name, value in sizes.items()}
+    )
     assert decoder.decoder.count_params() == pytest.approx(count, rel=0.01)
 
 

@@ -1,7 +1,5 @@
 """The house keeps its order: what stands where, and who may import whom."""
 
-import ast
-
 import pytest
 from conftest import COMMANDS, ROOT
 
@@ -94,4 +92,3 @@ def test_imports_within_functions_are_read_too(tmp_path):
   path.write_text("def f():\n  from tsenh.coding import entropy\n  import os\n")
   names = list(provenance.imports(path))
   assert names == ["tsenh.coding", "tsenh.coding.entropy", "os"]
-  assert ast.parse(path.read_text())

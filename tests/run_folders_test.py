@@ -1,6 +1,7 @@
 import hashlib
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -86,13 +87,38 @@ def test_a_configuration_that_is_none_is_refused(tmp_path):
       run_folders.read_config(tmp_path)
 
 
+@pytest.mark.parametrize(
+  "change",
+  [
+    {"gdn": "foo"},
+    {"hidden_dim": "x"},
+    {"hidden_dim": None},
+    {"gdn_layers": None},
+    {"table_digest": None},
+    {"codec_digest": None},
+  ],
+)
+def test_a_damaged_configuration_is_refused_in_one_sentence(tmp_path, change):
+  folder = tmp_path / "run"
+  shutil.copytree(run_folders.find("pro-1e-6"), folder)
+  config = json.loads((folder / "config.json").read_text())
+  for key, value in change.items():
+    if value is None:
+      del config[key]
+    else:
+      config[key] = value
+  (folder / "config.json").write_text(json.dumps(config))
+  with pytest.raises(Error, match=r"config.json|not the file that") as caught:
+    compressor.load(str(folder))
+  assert "\n" not in str(caught.value)
+
+
 def test_the_shipped_codecs_are_the_papers_recipe():
   shipped = run_folders.shipped()
   lambdas = ("1e-4", "1e-5", "1e-6", "1e-7")
   between = ("3e-5", "3e-6")
   kinds = {
     "pro-{}": ("faces", 40, lambdas + between),
-    "pro-{}-e400": ("faces", 400, lambdas),
     "rank64-pro-{}": ("rank64-faces", 40, lambdas),
     "rank64-pro-{}-e400": ("rank64-faces", 400, lambdas),
     "dlib-pro-{}-e282": ("dlib-faces", 282, lambdas),

@@ -25,9 +25,9 @@ def perturb(model):
   return model
 
 
-def saved(folder, qp=50, **architecture):
+def saved(folder, qp=50, feature_dim=128, **architecture):
   """A finished run of a network whose every variable was changed."""
-  model = perturb(SQEnhancer(**architecture))
+  model = perturb(SQEnhancer(feature_dim, **architecture))
   quantizer = ScalarQuantizer(qp, model.feature_dim)
   # As version 0.1.0 wrote it, without a kind.
   config = {
@@ -105,7 +105,7 @@ def test_training_gets_below_the_error_of_sq(qp):
   faces = feature_sets.load("faces-train").features
   held_out = feature_sets.load("faces-validation").features
   codes = quantizer.encode(held_out)
-  model = SQEnhancer()
+  model = SQEnhancer(128)
 
   def loss_fn(batch, _):
     return (squared_error(model(batch["decoded"]), batch["features"]),)

@@ -61,11 +61,15 @@ _ALSO = flags.DEFINE_list(
 )
 _TRAINING_SET = flags.DEFINE_string(
   "training_set",
-  manifests.default().training,
-  "With a baseline: the feature set that it is fitted to.",
+  None,
+  "With a baseline: the feature set that it is fitted to. (default: that of the"
+  " network of --features)",
 )
 _SEED = flags.DEFINE_integer(
-  "seed", 0, "With a baseline: of all that is random in fitting.", lower_bound=0
+  "seed",
+  None,
+  "With a baseline: of all that is random in fitting. (default: 0)",
+  lower_bound=0,
 )
 _OUTPUT = flags.DEFINE_string(
   "output", None, "The result file (.json) to write."
@@ -106,6 +110,7 @@ _TRAINING = (
   "low_digest",
   "high_digest",
   "commits",
+  "code",
 )
 
 
@@ -114,8 +119,8 @@ _TRAINING = (
 Subject = Callable[[np.ndarray], Tuple[np.ndarray, Dict[str, Any]]]
 
 
-def _subject() -> Tuple[Subject, Dict[str, Any]]:
-  """What is to be evaluated, and what a result tells of it."""
+def _subject(test_digest: str) -> Tuple[Subject, Dict[str, Any]]:
+  """What is to be evaluated on a set, and what a result tells of it."""
   baseline = baselines.named(_CODEC.value)
   if _ENHANCER.value and (baseline or _CODEC.value in ("none", "external")):
     raise Error("--enhancer goes with the codec of a run.")
@@ -123,22 +128,28 @@ def _subject() -> Tuple[Subject, Dict[str, Any]]:
     return _external()
   if _DECODED.value or _BITS_PER_FEATURE.value is not None:
     raise Error("--decoded and --bits_per_feature go with --codec=external.")
+  if not baseline and (_TRAINING_SET.value or _SEED.value is not None):
+    raise Error("--training_set and --seed go with a baseline.")
   if _CODEC.value == "none":
     return lambda original: (
       original,
       {"bits_per_feature": 32.0 * original.shape[1]},
     ), {}
   if baseline:
-    return _baseline()
-  return _codec()
+    return _baseline(test_digest)
+  return _codec(test_digest)
 
 
-def _codec() -> Tuple[Subject, Dict[str, Any]]:
+def _codec(test_digest: str) -> Tuple[Subject, Dict[str, Any]]:
   """A trained codec: really encoded to a file and decoded from it."""
   from tsenh.coding import entropy
   from tsenh.features import compressor
 
   codec = compressor.load(_CODEC.value, _ENHANCER.value)
+  training = _training(_CODEC.value)
+  trained_on = training.get("training_set_digest", "")
+  digests = {_CODEC.value: trained_on, _FEATURES.value: test_digest}
+  manifests.check_one_network(digests)
   size, packing = bitstream.DEFAULT_BLOCK_SIZE, _PACKING.value
 
   def measure(original: np.ndarray):
@@ -168,7 +179,7 @@ def _codec() -> Tuple[Subject, Dict[str, Any]]:
     "packing": packing,
     "codec_digest": codec.transform.digest(),
     "enhancer_digest": enhancer and enhancer.digest(),
-    "training": _training(_CODEC.value),
+    "training": training,
     "enhancer_training": _training(_ENHANCER.value),
     **costs.as_json(codec.costs()),
   }
@@ -202,10 +213,16 @@ def _external() -> Tuple[Subject, Dict[str, Any]]:
   return measure, {}
 
 
-def _baseline() -> Tuple[Subject, Dict[str, Any]]:
+def _baseline(test_digest: str) -> Tuple[Subject, Dict[str, Any]]:
   """Codes of fixed length, decoded where they can be."""
-  training_set = feature_sets.load(_TRAINING_SET.value)
-  baseline = baselines.load(_CODEC.value, training_set, _SEED.value)
+  known = manifests.sets().get(_FEATURES.value)
+  network = manifests.networks()[known.network] if known else None
+  name = _TRAINING_SET.value or (network or manifests.default()).training
+  training_set = feature_sets.load(name)
+  digests = {name: training_set.digest(), _FEATURES.value: test_digest}
+  manifests.check_one_network(digests)
+  seed = _SEED.value or 0
+  baseline = baselines.load(_CODEC.value, training_set, seed)
   decodes = not baselines.is_hash(_CODEC.value)
 
   def measure(original: np.ndarray):
@@ -220,8 +237,8 @@ def _baseline() -> Tuple[Subject, Dict[str, Any]]:
     "objective": baseline.objective,
     "training": {
       "kind": _CODEC.value.split("-")[0],
-      "seed": _SEED.value,
-      "features": _TRAINING_SET.value,
+      "seed": seed,
+      "features": name,
       "num_training_features": len(training_set.features),
       "training_set_digest": training_set.digest(),
     },
@@ -299,8 +316,11 @@ def _measure(
 
 def main():
   test_sets = {name: _load(name) for name in (_FEATURES.value, *_ALSO.value)}
+  digests = {name: found.digest() for name, found in test_sets.items()}
+  manifests.check_one_network(digests)
   output = files.check_output(_OUTPUT.value)
-  subject, described = _subject()
+  results.read_log(output.parent / results.TEST_LOG)  # Before the work.
+  subject, described = _subject(digests[_FEATURES.value])
   measured = {
     "method": _METHOD.value or _CODEC.value,
     "codec": _CODEC.value,
@@ -325,6 +345,8 @@ def main():
   training = measured["training"]
   if training:
     data[training["features"]] = training["training_set_digest"]
+  if _CODEC.value in run_folders.shipped():
+    data[f"codec {_CODEC.value}"] = measured["codec_digest"]
   result = results.describe(measured, data)
   # The log first: no result without a line in it.
   for found in (first, *others):

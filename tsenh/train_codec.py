@@ -139,6 +139,18 @@ def main():
     validation_set = feature_sets.load(_VALIDATION.value)
     if validation_set.pairs is None:
       raise Error(f"{_VALIDATION.value}: has no pairs to verify.")
+    dims = [s.features.shape[1] for s in (training_set, validation_set)]
+    if dims[0] != dims[1]:
+      raise Error(
+        f"{_VALIDATION.value} has {dims[1]} dimensions, but"
+        f" {command.FEATURES.value} has {dims[0]}."
+      )
+    manifests.check_one_network(
+      {
+        command.FEATURES.value: training_set.digest(),
+        _VALIDATION.value: validation_set.digest(),
+      }
+    )
 
   from tsenh.coding import entropy
   from tsenh.features.pro import Codec, rate_distortion_loss
@@ -157,7 +169,7 @@ def main():
     "distortion": _DISTORTION.value,
     "noise": _NOISE.value,
   }
-  folder, config = recipe.begin(
+  folder, config = recipe.open_run(
     f"pro-{_lambda()}", codec, training_set, **choices
   )
   if config is None:

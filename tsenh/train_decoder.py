@@ -47,7 +47,7 @@ def main():
   from tsenh.features.decoder import Decoder
   from tsenh.features.sq_enhancer import squared_error
 
-  codec = compressor.load_frozen(_CODEC.value, faces.shape[1])
+  codec = compressor.load_frozen(_CODEC.value, training_set)
   decoder = Decoder(
     code_dim=codec.code_dim,
     feature_dim=codec.feature_dim,
@@ -67,7 +67,7 @@ def main():
         f" its width is {codec.hidden_dim}."
       ) from error
   label = f"decoder-{pathlib.Path(_CODEC.value).name}"
-  folder, config = recipe.begin(
+  folder, config = recipe.open_run(
     label,
     decoder,
     training_set,

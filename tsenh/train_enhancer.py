@@ -71,7 +71,7 @@ def main():
   from tsenh.features.sq_enhancer import squared_error
 
   low, high = (
-    compressor.load_frozen(name.value, faces.shape[1]) for name in (_LOW, _HIGH)
+    compressor.load_frozen(name.value, training_set) for name in (_LOW, _HIGH)
   )
   enhancer = Enhancer(
     low_dim=low.code_dim,
@@ -86,7 +86,7 @@ def main():
   )
   of_codes = _LOSS.value == "code"
   label = "-".join(pathlib.Path(n.value).name for n in (_LOW, _HIGH))
-  folder, config = recipe.begin(
+  folder, config = recipe.open_run(
     f"enhancer-{label}",
     enhancer,
     training_set,

@@ -19,6 +19,7 @@ from absl import flags
 
 from tsenh.base import command_line, files, results
 from tsenh.data import feature_sets, manifests
+from tsenh.training import run_folders
 
 _OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
 _CODEC = flags.DEFINE_string("codec", "pro-1e-6", "The codec.")
@@ -97,7 +98,11 @@ def main():
     "cores": os.cpu_count(),
   }
   name = manifests.default().training
-  data = {name: manifests.sets()[name].digest}
+  codec = run_folders.finished(_CODEC.value)[1]
+  data = {
+    name: manifests.sets()[name].digest,
+    f"codec {_CODEC.value}": codec["codec_digest"],
+  }
   commands = ("tsenh.encode", "tsenh.decode")
   results.write(_OUTPUT.value, measured, data, *commands)
   for packing, run in runs.items():

@@ -150,7 +150,8 @@ def main():
     "all_identical": all(trial["identical"] for trial in trials),
   }
   data = {name: manifests.sets()[name].digest}
-  results.write(_OUTPUT.value, measured, data, "tsenh.train_codec")
+  commands = ("tsenh.train_codec", "tsenh.encode")
+  results.write(_OUTPUT.value, measured, data, *commands)
   print(
     f"{len(trials)} runs killed, {len(resumed)} of them after the first"
     f" checkpoint; {measured['num_resumed_identical']} of these resumed to the"

@@ -12,10 +12,8 @@ import numpy as np
 import tqdm
 from absl import flags
 
-from tsenh import portable
 from tsenh.base import command_line, files, results
 from tsenh.data import feature_sets, manifests
-from tsenh.features import compressor
 from tsenh.training import run_folders
 
 _OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
@@ -23,6 +21,9 @@ flags.mark_flag_as_required("output")
 
 
 def measure(name: str):
+  from tsenh import portable
+  from tsenh.features import compressor  # It imports TensorFlow.
+
   folder = run_folders.find(name)
   training_set = run_folders.read_config(folder)["features"]
   test_set = manifests.network_of(training_set).tests[0]

@@ -11,14 +11,11 @@ import os
 import time
 
 import numpy as np
-import tensorflow as tf
 import tqdm
 from absl import flags
 
 from tsenh.base import command_line, files, results
 from tsenh.data import feature_sets, manifests
-from tsenh.features.pro import Codec, rate_distortion_loss
-from tsenh.training.trainer import Recipe, Trainer
 
 _OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
 _ROUNDS = flags.DEFINE_integer("rounds", 9, "Rounds.", lower_bound=1)
@@ -28,32 +25,45 @@ LAMBDA = 1e-6
 BATCH_SIZE = 32
 
 
-class KerasCodec(tf.keras.Model):
+def keras_codec(dim: int):
   """The codec as most would write it for `fit`."""
+  import tensorflow as tf
 
-  def __init__(self):
-    super().__init__()
-    self.codec = Codec()
+  from tsenh.features.pro import Codec, rate_distortion_loss
 
-  def call(self, f_raw):
-    """Adds Eq. (5) as a loss; returns the decoded features."""
-    noise = tf.random.uniform(tf.shape(f_raw), -0.5, 0.5)
-    f_rec, c = self.codec(f_raw, noise)
-    self.add_loss(rate_distortion_loss(f_raw, f_rec, c, LAMBDA)[0])
-    return f_rec
+  class KerasCodec(tf.keras.Model):
+    """Adds Eq. (5) as a loss; gives the decoded features."""
+
+    def __init__(self):
+      super().__init__()
+      self.codec = Codec(dim)
+
+    def call(self, f_raw):
+      noise = tf.random.uniform(tf.shape(f_raw), -0.5, 0.5)
+      f_rec, c = self.codec(f_raw, noise)
+      self.add_loss(rate_distortion_loss(f_raw, f_rec, c, LAMBDA)[0])
+      return f_rec
+
+  model = KerasCodec()
+  model.compile(optimizer=tf.keras.optimizers.Adam(1e-4))
+  return model
 
 
 def main():
   files.check_output(_OUTPUT.value)
-  codec = Codec()
+  # They import TensorFlow.
+  from tsenh.features.pro import Codec, rate_distortion_loss
+  from tsenh.training.trainer import Recipe, Trainer
+
+  name = manifests.default().training
+  subset = feature_sets.load(name).features[: 1024 * BATCH_SIZE]
+  codec = Codec(subset.shape[1])
 
   def loss_fn(batch, noise):
     f_raw = batch["features"]
     f_rec, c = codec(f_raw, noise)
     return rate_distortion_loss(f_raw, f_rec, c, LAMBDA)
 
-  name = manifests.default().training
-  subset = feature_sets.load(name).features[: 1024 * BATCH_SIZE]
   trainer = Trainer(
     codec.named_variables(),
     loss_fn,
@@ -62,8 +72,7 @@ def main():
     Recipe(batch_size=BATCH_SIZE),
     noise_dim=codec.code_dim,
   )
-  keras_model = KerasCodec()
-  keras_model.compile(optimizer=tf.keras.optimizers.Adam(1e-4))
+  keras_model = keras_codec(subset.shape[1])
 
   def fit():
     keras_model.fit(subset, batch_size=BATCH_SIZE, verbose=0)

@@ -38,7 +38,9 @@ def render_speed(folder: pathlib.Path) -> str:
       row = {
         f"{coding['num_features']:,} features": f"{way}, {packing} packing"
       }
-      rows.append({**row, **coding[packing][way]})
+      for key, value in coding[packing][way].items():
+        row[key.replace("_mib", ", MiB").replace("_", " ")] = value
+      rows.append(row)
   return (
     f"{warning}\n\n"
     f"A training step is {training['ratio_median']:.1f} times as fast as under"
@@ -168,7 +170,7 @@ def render_elements(folder: pathlib.Path) -> str:
   del folder  # The codecs' own tables tell.
   rows = {lmbda: {"lambda": lmbda} for lmbda in published.LAMBDAS}
   for path, config in _checkpoints().items():
-    if "lambda" in config:
+    if config["kind"] == "pro":
       with np.load(path / "tables.npz") as arrays:
         p = np.diff(arrays["cdf"]) / arrays["cdf"][:, -1:]
       entropies = -np.sum(p * np.log2(np.where(p > 0, p, 1)), axis=1)
@@ -248,8 +250,9 @@ def render_zoo(folder: pathlib.Path) -> str:
     found = runs[runs.index == config["codec_digest"]][:1]
     row = next(iter(found.to_dict("records")), {})
     row.update(name=path.name, bytes=row.get("bits", np.nan) / 8)
-    row.update(trained_on=config["features"], updates=config.get("steps"))
+    network = manifests.network_of(config["features"]).name
+    row.update(network=network, updates=config.get("steps"))
     rows.append({**row, "epochs": config.get("epochs")})
     shown.append(found)
-  columns = "name trained_on epochs updates bits bytes accuracy"
+  columns = "name network epochs updates bits bytes accuracy"
   return _with_warning(pd.concat(shown), markdown(rows, columns))

@@ -10,7 +10,13 @@ from typing import Any, Callable, Dict, Iterator, Tuple
 import markdown
 
 from experiments import choices
-from experiments.report import figures, measurements, reader, tables
+from experiments.report import (
+  figures,
+  measurements,
+  reader,
+  tables,
+  walkthrough,
+)
 from tsenh.base import provenance, results
 from tsenh.base.errors import Error
 from tsenh.data import manifests
@@ -104,6 +110,7 @@ Picture = Tuple[str, str, Callable[[], Any]]
 
 def pictures(folder: pathlib.Path = RESULTS) -> Iterator[Picture]:
   """Each figure of the pages: its name, the digest of its data, its drawing."""
+  yield from walkthrough.pictures()
   for network, study in measurements.studies(folder).items():
     for name, draw in figures.FIGURES.items():
       if network in PAPERS.values() or name == "rate_accuracy":

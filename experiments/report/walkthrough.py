@@ -1,35 +1,54 @@
-"""Draws the figures of docs/walkthrough.md: one face, its code, its bytes.
+"""The figures of docs/walkthrough.md: one face, its code, its bytes."""
 
-python -m experiments.report.walkthrough --output=docs/figures
-"""
-
-import pathlib
-
-import matplotlib
-
-matplotlib.use("Agg")
+import functools
+from typing import Any, Callable, Iterator, NamedTuple, Tuple
 
 import numpy as np
-from absl import flags
 from matplotlib import pyplot as plt
 
-import tsenh
-from tsenh.base import command_line
-
-_OUTPUT = flags.DEFINE_string("output", None, "The folder to write to.")
-flags.mark_flag_as_required("output")
+from tsenh.data import manifests
+from tsenh.training import run_folders
 
 CODEC = "pro-3e-5"
 SYMBOLS_SHOWN = 4
 
 
-def draw_code(f_raw, code, decoded):
+class _Face(NamedTuple):
+  """What the figures show."""
+
+  f_raw: np.ndarray
+  code: np.ndarray
+  decoded: np.ndarray
+  probabilities: np.ndarray  # Of each element's symbols.
+  symbols: np.ndarray
+  bits: np.ndarray  # Of each element.
+
+
+@functools.cache
+def _face() -> _Face:
+  """The first face of the first pair, coded."""
+  import tsenh
+
+  lfw = tsenh.load_features(manifests.default().tests[0])
+  f_raw = lfw.features[lfw.pairs[0, 0]]
+  codec = tsenh.load(CODEC)
+  code = codec.transform.encode(f_raw[None])[0]
+  decoded = codec.transform.decode(code[None])[0]
+  coder = codec.coder
+  probabilities = np.diff(coder.cdf) / coder.cdf[0, -1]
+  symbols = code - coder.lower
+  bits = -np.log2(probabilities[np.arange(len(code)), symbols])
+  return _Face(f_raw, code, decoded, probabilities, symbols, bits)
+
+
+def draw_code():
   """The feature, its code, and the decoded feature over the feature."""
+  f_raw, code, decoded = _face()[:3]
   figure, axes = plt.subplots(
     3, 1, figsize=(7.2, 6), layout="constrained", height_ratios=[1, 1, 1.4]
   )
   axes[0].bar(range(len(f_raw)), f_raw, color="C0")
-  axes[0].set_title("f_raw: the feature's 128 numbers")
+  axes[0].set_title(f"f_raw: the feature's {len(f_raw)} numbers")
   axes[1].bar(range(len(code)), code, color="C1")
   axes[1].set_title(
     f"c: its code, {np.count_nonzero(code)} of {len(code)} integers not 0"
@@ -42,8 +61,9 @@ def draw_code(f_raw, code, decoded):
   return figure
 
 
-def draw_bits(bits):
+def draw_bits():
   """Bits of each element, in order of cost."""
+  bits = _face().bits
   figure, axes = plt.subplots(figsize=(7.2, 3), layout="constrained")
   axes.bar(range(len(bits)), np.sort(bits)[::-1], color="C1")
   axes.set_xlabel("element of the code, the costliest first")
@@ -52,8 +72,13 @@ def draw_bits(bits):
   return figure
 
 
-def draw_interval(probabilities, symbols, names):
+def draw_interval():
   """The narrowing interval, each row a magnification of the one above."""
+  face = _face()
+  # Elements that say something; a sure one leaves the interval as it is.
+  telling = np.flatnonzero(face.bits > 0.3)[:SYMBOLS_SHOWN]
+  probabilities, symbols = face.probabilities[telling], face.symbols[telling]
+  names = [f"element {j} is {face.code[j]}" for j in telling]
   rows = len(symbols)
   figure, axes = plt.subplots(figsize=(7.2, 4), layout="constrained")
   low, high = 0.0, 1.0
@@ -92,32 +117,10 @@ def draw_interval(probabilities, symbols, names):
   return figure
 
 
-def main():
-  folder = pathlib.Path(_OUTPUT.value)
-  folder.mkdir(parents=True, exist_ok=True)
-  lfw = tsenh.load_features("lfw")
-  f_raw = lfw.features[lfw.pairs[0, 0]]
-  codec = tsenh.load(CODEC)
-  code = codec.transform.encode(f_raw[None])[0]
-  decoded = codec.transform.decode(code[None])[0]
-  coder = codec.coder
-  probabilities = np.diff(coder.cdf) / coder.cdf[0, -1]
-  symbols = code - coder.lower
-  bits = -np.log2(probabilities[np.arange(len(code)), symbols])
-  # Elements that say something; a sure one leaves the interval as it is.
-  telling = np.flatnonzero(bits > 0.3)[:SYMBOLS_SHOWN]
-  figures = {
-    "code": draw_code(f_raw, code, decoded),
-    "bits": draw_bits(bits),
-    "interval": draw_interval(
-      probabilities[telling],
-      symbols[telling],
-      [f"element {j} is {code[j]}" for j in telling],
-    ),
-  }
-  for name, figure in figures.items():
-    figure.savefig(folder / f"{name}.png", dpi=110)
-
-
-if __name__ == "__main__":
-  command_line.run(main)
+def pictures() -> Iterator[Tuple[str, str, Callable[[], Any]]]:
+  """Each figure: its name, the digest of its data, its drawing."""
+  config = run_folders.finished(CODEC)[1]
+  test_set = manifests.sets()[manifests.default().tests[0]]
+  data = config["codec_digest"] + config["table_digest"] + test_set.digest
+  for draw in (draw_code, draw_bits, draw_interval):
+    yield f"walkthrough/{draw.__name__.removeprefix('draw_')}", data, draw

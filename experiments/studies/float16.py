@@ -77,6 +77,10 @@ def main():
           f"--output={run}",
         )
         evaluations[precision].append(evaluate(run, test_set))
+    # The looks at the test set are kept beside the output.
+    log = pathlib.Path(_OUTPUT.value).parent / results.TEST_LOG
+    with open(log, "a") as kept:
+      kept.write((folder / results.TEST_LOG).read_text())
 
   def spread(key):
     """Mean difference between precisions, and between seeds within one."""

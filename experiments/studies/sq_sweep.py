@@ -14,7 +14,6 @@ from absl import flags
 
 from experiments.studies import network
 from tsenh.base import command_line, files, results
-from tsenh.coding import entropy
 from tsenh.data import feature_sets
 from tsenh.features.sq import ScalarQuantizer
 from tsenh.recognition import verification
@@ -26,6 +25,8 @@ QPS = range(28, 64)
 
 
 def main():
+  from tsenh.coding import entropy  # It imports TensorFlow.
+
   files.check_output(_OUTPUT.value)
   sets = network.chosen()
   training_set = feature_sets.load(sets.held_in)

@@ -100,5 +100,19 @@ def log_look(folder: pathlib.Path, result: Dict[str, Any]) -> str:
 
 
 def read_log(path: pathlib.Path) -> List[Dict[str, Any]]:
-  """The entries of a log that `log_look` wrote."""
-  return [json.loads(line) for line in pathlib.Path(path).open()]
+  """The entries of a log that `log_look` wrote; nothing where there is none.
+
+  Raises:
+    Error: if a line is not one of its.
+  """
+  path, entries = pathlib.Path(path), []
+  lines = path.read_text().splitlines() if path.exists() else []
+  for number, line in enumerate(lines, 1):
+    try:
+      entry = json.loads(line)
+    except ValueError:
+      entry = None
+    if not isinstance(entry, dict) or not entry.keys() >= {*_LOGGED}:
+      raise Error(f"{path}: line {number} is no entry of this log.")
+    entries.append(entry)
+  return entries

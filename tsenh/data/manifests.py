@@ -12,6 +12,8 @@ import json
 import pathlib
 from typing import Dict, Optional, Tuple
 
+from tsenh.base.errors import Error
+
 FOLDER = pathlib.Path(__file__).parent
 TRAINING, VALIDATION, TEST = "training", "validation", "test"
 
@@ -125,6 +127,26 @@ def network_of(name: str) -> Network:
 def find(digest: str) -> Optional[FeatureSetInfo]:
   """The set with these features, by whatever name or path it was loaded."""
   return next((s for s in sets().values() if s.digest == digest), None)
+
+
+def check_one_network(digests: Dict[str, str]) -> None:
+  """Refuses feature sets of several networks: their numbers mean other things.
+
+  Args:
+    digests: of each set, by what to call it; sets that no manifest knows may be
+      anybody's.
+
+  Raises:
+    Error: if two of them are known to be of different networks.
+  """
+  known = {what: find(digest) for what, digest in digests.items()}
+  known = {what: info.network for what, info in known.items() if info}
+  for what, network in known.items():
+    first = next(iter(known))
+    if network != known[first]:
+      raise Error(
+        f"{first} is of the network {known[first]}, but {what} of {network}."
+      )
 
 
 def is_test(digest: str) -> bool:

@@ -30,7 +30,7 @@ import numpy as np
 
 from tsenh.base.errors import Error
 from tsenh.coding import bitstream, entropy
-from tsenh.data import feature_sets, streams
+from tsenh.data import feature_sets, manifests, streams
 from tsenh.data.streams import FeatureStream
 from tsenh.features import costs, networks
 from tsenh.features.decoder import Decoder
@@ -231,7 +231,7 @@ def load(name: str, enhancer: Optional[str] = None) -> Compressor:
   transform = _read_model(name, folder, config, CODECS)
   path = folder / run_folders.TABLES
   coder = entropy.EntropyCoder.from_tables(run_folders.read_arrays(path), path)
-  _check_digest(path, coder.digest(), config["table_digest"])
+  _check_digest(path, coder.digest(), config.get("table_digest"))
   codec = Compressor(name, transform, coder)
   if enhancer is None:
     return codec
@@ -239,12 +239,12 @@ def load(name: str, enhancer: Optional[str] = None) -> Compressor:
   return dataclasses.replace(codec, enhancement=enhancement)
 
 
-def load_frozen(name: str, dim: int) -> Codec:
+def load_frozen(name: str, training_set: feature_sets.FeatureSet) -> Codec:
   """Loads a learned codec that something is trained behind.
 
   Args:
     name: a run folder or a shipped codec.
-    dim: of the features that it must be for.
+    training_set: the features that it must be for.
 
   Raises:
     Error: as `load` does, and if it is no learned codec for such features.
@@ -252,11 +252,15 @@ def load_frozen(name: str, dim: int) -> Codec:
   codec = load(name).transform
   if codec.KIND != Codec.KIND:
     raise Error(f"{name}: the run of {codec.KIND}, expected a learned codec.")
+  dim = training_set.features.shape[1]
   if codec.feature_dim != dim:
     raise Error(
       f"{name} is for features of {codec.feature_dim} dimensions, but the"
       f" training set has {dim}."
     )
+  trained_on = run_folders.finished(name)[1].get("training_set_digest", "")
+  digests = {name: trained_on, "the training set": training_set.digest()}
+  manifests.check_one_network(digests)
   return codec
 
 
@@ -264,7 +268,7 @@ def load_enhancement(name: str, codec: Compressor) -> AnyEnhancement:
   """The enhancer of that name or folder, for this codec's codes."""
   folder, config = run_folders.finished(name)
   enhancer = _read_model(name, folder, config, ENHANCERS)
-  if codec.transform.digest() != config["low_digest"]:
+  if codec.transform.digest() != config.get("low_digest"):
     raise Error(f"{name}: made for another codec's codes than {codec.name}'s.")
   if config["kind"] == SQEnhancer.KIND:
     return SQEnhancement(enhancer, codec.transform)
@@ -272,7 +276,7 @@ def load_enhancement(name: str, codec: Compressor) -> AnyEnhancement:
     return DecoderEnhancement(enhancer)
   path = folder / run_folders.HIGH
   high = load(str(path)).transform
-  _check_digest(path, high.digest(), config["high_digest"])
+  _check_digest(path, high.digest(), config.get("high_digest"))
   return Enhancement(enhancer, high)
 
 
@@ -287,10 +291,16 @@ def _read_model(
       f" {', '.join(kinds)}."
     )
   optional = [key for key, _ in getattr(kind, "OPTIONAL", ())]
-  model = kind(
-    **{key: config[key] for key in kind.ARCHITECTURE},
-    **{key: config[key] for key in optional if key in config},
-  )
+  try:
+    model = kind(
+      **{key: config[key] for key in kind.ARCHITECTURE},
+      **{key: config[key] for key in optional if key in config},
+    )
+  except (KeyError, TypeError, ValueError) as error:
+    raise Error(
+      f"{folder / run_folders.CONFIG}: not the configuration of a"
+      f" {config['kind']} run ({type(error).__name__}: {error})."
+    ) from error
   path = folder / run_folders.WEIGHTS
   if model.arrays():
     arrays = run_folders.read_arrays(path)
@@ -298,11 +308,13 @@ def _read_model(
       model.assign(arrays)
     except Error as error:
       raise Error(f"{path}: {error}") from error
-  _check_digest(path, model.digest(), config[f"{kind.ROLE}_digest"])
+  _check_digest(path, model.digest(), config.get(f"{kind.ROLE}_digest"))
   return model
 
 
-def _check_digest(path: pathlib.Path, found: str, expected: str) -> None:
+def _check_digest(
+  path: pathlib.Path, found: str, expected: Optional[str]
+) -> None:
   if found != expected:
     raise Error(f"{path}: not the file that {run_folders.CONFIG} describes.")
 

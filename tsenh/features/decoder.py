@@ -35,8 +35,8 @@ class Decoder(networks.StoredModel):
 
   def __init__(
     self,
-    code_dim: int = 128,
-    feature_dim: int = 128,
+    code_dim: int,
+    feature_dim: int,
     hidden_dim: int = 128,
     num_layers: int = 2,
     clip: float = 20.0,

@@ -36,8 +36,8 @@ class Enhancer(networks.StoredModel):
 
   def __init__(
     self,
-    low_dim: int = 128,
-    high_dim: int = 128,
+    low_dim: int,
+    high_dim: int,
     hidden_dim: int = 128,
     low_clip: float = 20.0,
     high_clip: float = 20.0,

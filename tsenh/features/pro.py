@@ -37,7 +37,7 @@ class Codec(networks.StoredModel):
 
   def __init__(
     self,
-    feature_dim: int = 128,
+    feature_dim: int,
     code_dim: int = 128,
     hidden_dim: int = 128,
     clip: float = 20.0,

@@ -24,7 +24,7 @@ class SQEnhancer(networks.StoredModel):
 
   def __init__(
     self,
-    feature_dim: int = 128,
+    feature_dim: int,
     hidden_dim: int = 128,
     num_blocks: int = 2,
     gdn: str = "classic",

@@ -41,14 +41,14 @@ def describe(model: Stored, training_set: FeatureSet) -> Dict[str, Any]:
   }
 
 
-def begin(
+def open_run(
   name: str, recipe: Dict[str, Any], resume: bool = False
 ) -> Tuple[pathlib.Path, Optional[Dict[str, Any]]]:
   """Opens the run folder that --output names, or runs/NAME.
 
   Args:
     name: of the run.
-    recipe: see `runs.begin`.
+    recipe: see `runs.open_run`.
     resume: whether to continue the run that is there.
 
   Returns:
@@ -59,7 +59,7 @@ def begin(
     Error: if there is a run that must not be replaced or continued.
   """
   folder = pathlib.Path(OUTPUT.value or f"runs/{name}")
-  config = runs.begin(folder, recipe, resume, OVERWRITE.value)
+  config = runs.open_run(folder, recipe, resume, OVERWRITE.value)
   if config is None:
     print(f"{folder}: the run is finished.", file=sys.stderr)
   return folder, config
@@ -74,13 +74,13 @@ def fit(name: str, codec: Stored, training_set: FeatureSet) -> None:
     training_set: what --features names.
 
   Raises:
-    Error: as `begin` does.
+    Error: as `open_run` does.
   """
   from tsenh.coding import entropy
 
   codes = streams.in_chunks(codec.encode, training_set.features)
   coder = entropy.fit_coder(codes)
-  folder, config = begin(name, describe(codec, training_set))
+  folder, config = open_run(name, describe(codec, training_set))
   run_folders.finish(
     folder, {**config, "code": provenance.code()}, codec, coder
   )

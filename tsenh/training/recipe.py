@@ -58,7 +58,7 @@ for _flag in (LEARNING_RATE, ADAM_EPSILON):
   )
 
 
-def begin(
+def open_run(
   name: str, model, training_set: FeatureSet, **choices
 ) -> Tuple[pathlib.Path, Optional[Dict[str, Any]]]:
   """Opens the run folder of a model that is trained by these flags.
@@ -70,7 +70,7 @@ def begin(
     **choices: what else determines the trained bits, JSON.
 
   Returns:
-    See `command.begin`.
+    See `command.open_run`.
   """
   recipe = {
     **choices,
@@ -78,7 +78,7 @@ def begin(
     **command.describe(model, training_set),
     "thread_mode": THREAD_MODE,
   }
-  return command.begin(name, recipe, RESUME.value)
+  return command.open_run(name, recipe, RESUME.value)
 
 
 def train(
@@ -101,7 +101,7 @@ def train(
     metric_names: of what `loss_fn` returns.
     examples: arrays by name.
     folder: the run's.
-    config: from `begin`.
+    config: from `open_run`.
     description: see `runs.train`, as are `validate` and `validate_every`.
     noise_dim: of the noise.
     validate: gives metrics of the model as it is.

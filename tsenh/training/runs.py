@@ -13,7 +13,7 @@ if typing.TYPE_CHECKING:  # It imports TensorFlow.
   from tsenh.training.trainer import Trainer
 
 
-def begin(
+def open_run(
   folder: pathlib.Path, recipe: Dict[str, Any], resume: bool, overwrite: bool
 ) -> Optional[Dict[str, Any]]:
   """Opens a run folder.
@@ -53,7 +53,9 @@ def begin(
       )
   if done and found["epochs_done"] == recipe["epochs"]:
     return None
-  earlier = found.get("commits", [])
+  keys = ("started", "git_commit", "git_dirty")
+  # Runs of version 0.1.0 name one commit, the first.
+  earlier = found.get("commits", [{key: found.get(key) for key in keys}])
   return {**found, "epochs": recipe["epochs"], **_commits(earlier)}
 
 
@@ -93,7 +95,7 @@ def train(
   Args:
     trainer: not yet run.
     folder: the run's.
-    config: from `begin`.
+    config: from `open_run`.
     description: for the progress bar.
     validate: gives metrics of the model as it is; see `train_codec`.
     validate_every: epochs between two calls of it; the last epoch has one too.
