@@ -97,6 +97,7 @@ checkpoints: $(ALL) ## Make the shipped codecs again (about two hours)
 	  train pro-$$l $$l 40 faces; \
 	done; \
 	for l in $(LAMBDAS); do \
+	  train pro-$$l-e$(LONG_EPOCHS) $$l $(LONG_EPOCHS) faces; \
 	  train rank64-pro-$$l $$l 40 rank64-faces; \
 	  train rank64-pro-$$l-e$(LONG_EPOCHS) $$l $(LONG_EPOCHS) rank64-faces; \
 	  train dlib-pro-$$l-e$(strip $(DLIB_EPOCHS)) $$l $(DLIB_EPOCHS) dlib-faces; \

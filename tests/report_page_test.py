@@ -68,14 +68,13 @@ def test_a_result_is_current_while_its_shipped_codec_is():
   assert staleness.reasons(of_today(data=data)) == ["codec pro-1e-6"]
 
 
-def test_a_sentence_names_what_changed_and_what_shows_it():
+def test_a_sentence_counts_what_is_not_current():
   current = [("a.json", []), ("b.json", [])]
   assert staleness.sentence(current) == ""
   stale = [(f"{name}.json", ["x.py"]) for name in "cdef"]
-  stale[0][1].append("y.py")
-  assert staleness.sentence(current + stale) == (
+  assert staleness.sentence(iter(current + stale)) == (
     "**Not current:** 4 of 6 results were made by code or data that has changed"
-    " since: x.py (c.json, d.json and 2 more); y.py (c.json)."
+    " since; `make release-check` lists them."
   )
 
 
@@ -88,7 +87,7 @@ def test_a_page_says_that_its_results_are_not_current(tmp_path):
   write(tmp_path, {**evaluation("pq-128-s0", 128, 98.5), **stale})
   text = page.paper("docs/paper.md", reader.read(str(tmp_path), "test"), {})
   said = "1 of 2 results were made by code or data that has changed since"
-  assert f"{said}: tsenh/gone.py (pq-128-s0.json)." in text
+  assert said in text
 
 
 def copied_results(tmp_path):
@@ -112,7 +111,7 @@ def test_every_part_of_every_page_warns(tmp_path):
     for part in ["status"] if paper else page.PAGES[name].split():
       shown = re.search(rf"<!-- {part}: .*?-->(.*?)<!-- end", text, re.S)[1]
       # The tables of the codecs themselves have no results.
-      assert ("tsenh/gone.py" in shown) == (part != "elements"), (name, part)
+      assert ("**Not current:**" in shown) == (part != "elements"), (name, part)
 
 
 @pytest.mark.slow
@@ -290,7 +289,7 @@ def test_the_html_needs_nothing_else(tmp_path):
   sources = re.findall(r'src="([^"]*)"', html)
   assert all(s.startswith("data:image/png;base64,") for s in sources)
   inlined = {base64.b64decode(s.split(",")[1]) for s in sources}
-  names = re.findall(r"\((figures/fullrank/[^)]+)\)", text)
+  names = re.findall(r"\((figures/[^)]+)\)", text)
   assert len(names) == len(set(names)) >= 7
   assert inlined == {(ROOT / "docs" / name).read_bytes() for name in names}
   ids = set(re.findall(r'id="([^"]*)"', html))

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 import scipy.interpolate
 from conftest import ROOT
+from report_data import cells, evaluation, write
 
-from experiments.report import rates, significance
+from experiments.report import enhancer, rates, significance, tables
 from experiments.studies import gaussian
 from tsenh.data import feature_sets
 from tsenh.recognition import verification
@@ -280,3 +281,46 @@ def test_nothing_here_imports_tensorflow(module):
     " assert not [m for m in sys.modules if 'tensorflow' in m]"
   )
   subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
+
+
+def test_the_enhancer_is_held_against_decoders_of_its_size(tmp_path):
+  folder = tmp_path / "enhancer" / "fullrank"
+  folder.mkdir(parents=True)
+  for seed in range(3):
+    end = f"1e-4-e40-s{seed}"
+    for name, accuracy in (
+      ("pro", 93),
+      ("pro-e", 94),
+      ("pro-d+wide", 95),
+      ("pro-d+longer", 93),
+    ):
+      result = evaluation(f"{name}-{end}", 78, accuracy)
+      if name.startswith("pro-d"):
+        plain = evaluation(f"pro-{end}", 78, 93)
+        for key in ("training", "codec_digest"):
+          result[key] = plain[key]
+        result["enhancer_training"] = dict(result["training"])
+      write(folder, result)
+  found = enhancer.studies(tmp_path)
+  tests = enhancer.comparisons(found)
+  pairs = set(zip(tests["label"], tests["against"]))
+  own, longer, wide = (
+    f"{name}, 40 epochs"
+    for name in ("PRO-E", "PRO, another Dec longer", "PRO, another Dec wide")
+  )
+  plain = "PRO, 40 epochs"
+  assert pairs == {
+    (own, plain),
+    (longer, plain),
+    (wide, plain),
+    (own, longer),
+    (own, wide),
+  }
+  assert len(tests) == 5 * len(tables.TESTED)
+  gain = tests[(tests["label"] == wide) & (tests["of"] == "accuracy")]
+  assert gain["difference"].iat[0] > 1
+  text = enhancer.render_worth(tmp_path)
+  assert f"p (Holm, {len(tests)} tests)" in text
+  assert len(cells(text)) == len(tests)
+  # Without a study there is nothing.
+  assert enhancer.render_worth(tmp_path / "none") == tables.NOT_MEASURED

@@ -119,6 +119,7 @@ def test_the_shipped_codecs_are_the_papers_recipe():
   between = ("3e-5", "3e-6")
   kinds = {
     "pro-{}": ("faces", 40, lambdas + between),
+    "pro-{}-e400": ("faces", 400, lambdas),
     "rank64-pro-{}": ("rank64-faces", 40, lambdas),
     "rank64-pro-{}-e400": ("rank64-faces", 400, lambdas),
     "dlib-pro-{}-e282": ("dlib-faces", 282, lambdas),

@@ -3,8 +3,8 @@ r"""Makes the pages and figures from recorded results, and nothing else.
   python -m experiments.report
 
 brings what stands between the markers of docs/paper.md, docs/paper-rank64.md,
-README.md, DEVIATIONS.md, FORMAT.md and docs/benchmarks.md up to date with
-experiments/results, and the figures of docs/figures.
+docs/enhancer.md, README.md, DEVIATIONS.md, FORMAT.md and docs/benchmarks.md up
+to date with experiments/results, and the figures of docs/figures.
 
   python -m experiments.report --html=build/report
 

@@ -168,7 +168,7 @@ def _checkpoints() -> Dict[pathlib.Path, Any]:
 def render_elements(folder: pathlib.Path) -> str:
   """How many elements of each learned codec's code cost more than 0.1 bit."""
   del folder  # The codecs' own tables tell.
-  rows = {lmbda: {"lambda": lmbda} for lmbda in published.LAMBDAS}
+  rows = {lmbda: {"lambda": lmbda} for lmbda in choices.LAMBDAS}
   for path, config in _checkpoints().items():
     if config["kind"] == "pro":
       with np.load(path / "tables.npz") as arrays:
@@ -244,13 +244,17 @@ def render_results(folder: pathlib.Path) -> str:
 def render_zoo(folder: pathlib.Path) -> str:
   """The shipped codecs, each with the evaluation of its digest."""
   runs = pd.concat([study.runs for study in studies(folder).values()])
-  runs = runs[~runs["family"].str.endswith("-e")].set_index("codec_digest")
+  runs = runs[~runs["family"].str.endswith("-e")]
+  networks = [manifests.network_of(name).name for name in runs["features"]]
+  # SQ at one QP is one codec to all networks; its tables are not.
+  runs = runs.assign(network=networks)
   rows, shown = [], []
   for path, config in _checkpoints().items():
-    found = runs[runs.index == config["codec_digest"]][:1]
+    network = manifests.network_of(config["features"]).name
+    keys = {"codec_digest": config["codec_digest"], "network": network}
+    found = runs[(runs[list(keys)] == keys).all(axis=1)][:1]
     row = next(iter(found.to_dict("records")), {})
     row.update(name=path.name, bytes=row.get("bits", np.nan) / 8)
-    network = manifests.network_of(config["features"]).name
     row.update(network=network, updates=config.get("steps"))
     rows.append({**row, "epochs": config.get("epochs")})
     shown.append(found)

@@ -11,6 +11,7 @@ import markdown
 
 from experiments import choices
 from experiments.report import (
+  enhancer,
   figures,
   measurements,
   reader,
@@ -30,11 +31,13 @@ PAPERS = {
   "docs/paper.md" if i == 0 else f"docs/paper-{name}.md": name
   for i, name in enumerate(choices.TEACHERS)
 }
-# The pages, and the parts of the others: `measurements.render_...`.
+# The pages, and the parts of the others: `render_...` of one of these modules.
+_RENDERING = (measurements, enhancer)
 PAGES = {
   **dict.fromkeys(PAPERS, ""),
   "DEVIATIONS.md": "sensitivity elements teachers effort hashing sq_sweep",
   "FORMAT.md": "portable",
+  "docs/enhancer.md": "worth",
   "docs/benchmarks.md": "speed",
   "README.md": "results zoo",
 }
@@ -100,7 +103,8 @@ def updated(page: str, folder: pathlib.Path = RESULTS) -> str:
     return paper(page, studies[PAPERS[page]], studies)
   text = (ROOT / page).read_text(encoding="utf-8")
   for name in PAGES[page].split():
-    content = getattr(measurements, f"render_{name}")(folder)
+    found = (getattr(m, f"render_{name}", None) for m in _RENDERING)
+    content = next(filter(None, found))(folder)
     text = replace(text, name, content.strip())
   return text
 

@@ -6,7 +6,7 @@ says better or worse: the tables hold differences, intervals and p values.
 """
 
 import functools
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List
 
 import numpy as np
 import pandas as pd
@@ -182,14 +182,24 @@ def render_bars(study: Study) -> str:
 # Tests: one family of the page.
 
 
-def _test(study: Study, part: str, name: str, row, first, second):
-  """A row of `comparisons`: what may differ is a row of `summary`, or PRO."""
+def tested(study: Study, name: str, row, first, second, paired, **more):
+  """One test: what may differ is a row of `summary`, or PRO at its bits.
+
+  Args:
+    study: of both.
+    name: a key of `TESTED`.
+    row: of `summary`.
+    first: see `significance.compare`, as are `second` and `paired`.
+    second: of what may differ.
+    paired: whether a training of the second starts from that of the first.
+    **more: further columns.
+  """
   test = significance.compare(
-    first, second, study.num_pairs, part == "enhancement", TESTED[name]
+    first, second, study.num_pairs, paired, TESTED[name]
   )
   if test is None:
     return None
-  test.update(row[["label", "setting", "bits"]], part=part, of=name)
+  test.update(row[["label", "setting", "bits"]], of=name, **more)
   test["interval"] = f"{test['low']:+.2f} to {test['high']:+.2f}"
   agree = {True: "yes", False: "no"}[test["seeds_agree"]]
   test["seeds_agree"] = agree if test["num_seeds"] > 2 else "too few"
@@ -209,14 +219,21 @@ def comparisons(study: Study) -> pd.DataFrame:
         recipe = runs.query(_RECIPE)
         recipe = recipe[recipe[key].notna()]
         second = rates.interpolate_seeds(recipe, key, row["bits"])
-        rows.append(_test(study, "peers", name, row, own, second))
+        found = tested(study, name, row, own, second, False, part="peers")
+        rows.append(found)
       elif row["family"] in parts:
         part, other = parts[row["family"]]
         keys = ["epochs", "setting"]
         same = (runs[keys] == row[keys]).all(axis=1)
         first = runs[same & (runs["family"] == other)].set_index("seed")[key]
-        rows.append(_test(study, part, name, row, first, own))
-  tests = pd.DataFrame([row for row in rows if row])
+        paired = part == "enhancement"
+        rows.append(tested(study, name, row, first, own, paired, part=part))
+  return one_family([row for row in rows if row])
+
+
+def one_family(rows: List[Dict[str, Any]]) -> pd.DataFrame:
+  """Tests that a page shows together: their p values corrected, as text too."""
+  tests = pd.DataFrame(rows)
   if len(tests):
     tests["p_holm"] = significance.holm(list(tests["p"]))
     for key in ("p", "p_holm"):
@@ -225,18 +242,33 @@ def comparisons(study: Study) -> pd.DataFrame:
   return tests
 
 
-def _render_tests(part: str, first: str, second: str, study: Study) -> str:
-  tests = comparisons(study)
-  columns = "label setting bits of first second difference interval"
+def tests_table(
+  tests: pd.DataFrame, columns: str, count: int, **heads: str
+) -> str:
+  """Some of a page's tests.
+
+  Args:
+    tests: rows of `one_family`.
+    columns: what is compared; the tests' own columns follow.
+    count: of all tests of the page.
+    **heads: see `markdown`.
+  """
+  columns += " first second difference interval p_shown p_holm_shown seeds"
   return markdown(
-    tests[tests["part"] == part] if len(tests) else tests,
-    f"{columns} p_shown p_holm_shown seeds seeds_agree",
-    first=f"{first}, %",
-    second=f"{second}, %",
+    tests,
+    f"{columns} seeds_agree",
     interval="95 % interval",
     p_shown="p",
-    p_holm_shown=f"p (Holm, {len(tests)} tests)",
+    p_holm_shown=f"p (Holm, {count} tests)",
+    **heads,
   )
+
+
+def _render_tests(part: str, first: str, second: str, study: Study) -> str:
+  tests = comparisons(study)
+  own = tests[tests["part"] == part] if len(tests) else tests
+  heads = {"first": f"{first}, %", "second": f"{second}, %"}
+  return tests_table(own, "label setting bits of", len(tests), **heads)
 
 
 # All pairs, and other test sets.
@@ -255,7 +287,11 @@ def render_dense(study: Study) -> str:
   shown = [f"{name}_shown" for name in dense.METRICS]
   heads = [f"TAR at {name}, %" for name in dense.FALSE_ACCEPT_RATES]
   heads = dict(zip(shown, [*heads, "rank-1, %"]))
-  return markdown(frame, f"label setting bits {' '.join(shown)}", **heads)
+  table = markdown(frame, f"label setting bits {' '.join(shown)}", **heads)
+  if frame["family"].eq("none").all():
+    return table
+  picture = f"figures/{study.test_set.network}/dense.png"
+  return f"![TAR at FAR 1e-4 over bits per face]({picture})\n\n{table}"
 
 
 def render_further(study: Study) -> str:
