@@ -24,9 +24,9 @@ BITS = (128, 256, 512, 1024)
 RQ_BITS = (64, 96, 128, 192, 256)
 PCA_STEPS = (0.4, 0.28, 0.2, 0.14, 0.1, 0.07, 0.05, 0.035, 0.025)
 SHORT_PCA_STEPS = (0.14, 0.1, 0.07, 0.05)
-# About the seconds of each kind of job beside another one; of a baseline those
-# at 256 bits, from where they rise with the square. The time left is told from
-# them.
+# About the seconds of each kind of job beside another one, of a baseline those at
+# 256 bits, and the power of the bits with which they rise. The time left is told
+# from them.
 SECONDS = {
   "train_codec": 60,
   "train_enhancer": 40,
@@ -34,18 +34,20 @@ SECONDS = {
   "train_sq_enhancer": 60,
   "train_sq": 5,
   "train_pca": 5,
-  "none": 2,
-  "sq": 4,
-  "pca": 4,
-  "pro": 4,
-  "lsh": 1,
-  "itq": 50,
-  "pq": 20,
-  "opq": 70,
-  "rq": 200,
-  "dbh": 12,
-  "dhn": 20,
+  "none": 8,
+  "sq": 8,
+  "pca": 8,
+  "pro": 8,
+  "lsh": 2,
+  "itq": 30,
+  "pq": 25,
+  "opq": 55,
+  "rq": 120,
+  "dbh": 80,
+  "dhn": 90,
 }
+
+RISES = {"dhn": 0, "rq": 2}  # Others rise with the bits.
 
 
 class _Plan:
@@ -234,7 +236,7 @@ class _Plan:
         f"{kind}-{bits}-s{seed}",
         f"{kind}-{bits}",
         own_flags,
-        times=(bits / 256) ** 2,
+        times=(bits / 256) ** RISES.get(kind, 1),
       )
 
   def pca_at(self, like: Sequence[str], method: str) -> None:

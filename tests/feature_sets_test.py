@@ -4,6 +4,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from tsenh.base.errors import Error
 from tsenh.data import feature_sets, manifests, streams
@@ -183,6 +184,14 @@ def test_a_set_of_the_repository_alone_says_so_where_it_is_not(monkeypatch):
   for name in ("rank64-faces", "rank64-faces-validation", "dlib-lfw"):
     with pytest.raises(Error, match=f"{name}: comes with a clone"):
       feature_sets.load(name)
+
+
+def test_what_an_installed_package_holds_stays_small():
+  """The wheel, before it is zipped: below 45 MB."""
+  files = [*manifests.FOLDER.glob("*.npz")]
+  files += (ROOT / "checkpoints").glob("*/*.npz")
+  assert len(files) > 30
+  assert sum(path.stat().st_size for path in files) < 45e6
 
 
 def test_a_protocol_is_one_of_a_files_lists_of_pairs():

@@ -51,6 +51,23 @@ def test_each_job_waits_for_jobs_that_come_before_it(name, network):
   assert len(set(outputs)) == len(outputs)
 
 
+@pytest.mark.parametrize("network", list(manifests.networks()))
+@pytest.mark.parametrize("name", ["paper", "short"])
+def test_a_shipped_codec_of_a_plan_is_of_its_training_set(name, network):
+  if name == "paper" and network not in choices.TEACHERS:
+    return
+  found = 0
+  for job in plan(name, network).values():
+    codec = None if callable(job.flags) else job.command()[1]
+    shipped = (codec or "").removeprefix("--codec=")
+    if shipped in run_folders.shipped():
+      config = run_folders.finished(shipped)[1]
+      training_set = manifests.networks()[network].training
+      assert config["features"] == training_set, job.name
+      found += 1
+  assert found >= 4 or (name, network) == ("short", "fullrank")
+
+
 def test_the_plan_holds_every_cell_of_table_1_and_the_peers():
   jobs = plan()
   for family, table in (("pro", "PRO"), ("pro-e", "PRO-E")):
