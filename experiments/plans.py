@@ -24,9 +24,9 @@ BITS = (128, 256, 512, 1024)
 RQ_BITS = (64, 96, 128, 192, 256)
 PCA_STEPS = (0.4, 0.28, 0.2, 0.14, 0.1, 0.07, 0.05, 0.035, 0.025)
 SHORT_PCA_STEPS = (0.14, 0.1, 0.07, 0.05)
-# About the seconds of each kind of job beside another one, of a baseline those at
-# 256 bits, and the power of the bits with which they rise. The time left is told
-# from them.
+# About the seconds of each kind of job beside another one, of a baseline those
+# at 256 bits, and the power of the bits with which they rise. The time left is
+# told from them.
 SECONDS = {
   "train_codec": 60,
   "train_enhancer": 40,
