@@ -160,7 +160,8 @@ def draw_front(study: Study):
   figure, axes = plt.subplots(figsize=(1.3 * _WIDTH, 3.9))
   _panel(axes, points, "accuracy", study)
   top = points["accuracy"].max()
-  axes.set(ylabel="LFW accuracy, %", ylim=(top - _ZOOM, top + 0.1))
+  bottom = min(top - _ZOOM, points["accuracy"].min() - 0.3)
+  axes.set(ylabel="LFW accuracy, %", ylim=(bottom, top + 0.3))
   axes.set_xlim(right=600)
   return figure
 

@@ -231,11 +231,12 @@ def render_teachers(folder: pathlib.Path) -> str:
 def render_results(folder: pathlib.Path) -> str:
   """Five points that show what came out, and what did not."""
   frame = reader.summary(studies(folder)[manifests.default().name])
-  recipe = f"setting == '3e-5' and epochs == {published.EPOCHS}"
-  five = (
-    f"family == 'none' or {recipe} or (family == 'pq' and setting == '128')"
-  )
-  frame = frame.query(five).assign(bytes=frame["bits"] / 8)
+  recipe = frame["epochs"] == published.EPOCHS
+  lowest, next_one = (frame["setting"] == name for name in choices.LAMBDAS[:2])
+  enhanced = lowest & frame["family"].isin(("pro", "pro-e"))
+  linear = next_one & frame["family"].isin(("pro", "pca-at-pro"))
+  frame = frame[(frame["family"] == "none") | (recipe & (enhanced | linear))]
+  frame = frame.sort_values(["bits", "order"]).assign(bytes=frame["bits"] / 8)
   columns = "label setting bytes accuracy accuracy_sd normalized"
   table = markdown(frame, f"{columns} tar_at_far_1e-4", **TAR_HEADS)
   return _with_warning(pd.concat(list(frame["runs"])), table)
