@@ -176,7 +176,7 @@ def render_elements(folder: pathlib.Path) -> str:
       entropies = -np.sum(p * np.log2(np.where(p > 0, p, 1)), axis=1)
       lmbda = next(name for name in rows if float(name) == config["lambda"])
       name = path.name.replace(lmbda, "LAMBDA")
-      rows[lmbda][name] = np.sum(entropies > 0.1)
+      rows[lmbda][name] = str(np.sum(entropies > 0.1))
   return markdown(rows.values())
 
 
