@@ -195,10 +195,14 @@ def update(network: str) -> None:
   files.write_json(str(path), manifest)
 
 
-def _load(flag) -> FeatureSet:
+def _given(flag) -> str:
   if flag.value is None:
     raise Error(f"--network={_NETWORK.value} needs --{flag.name}.")
-  return feature_sets.load(flag.value)
+  return flag.value
+
+
+def _load(flag) -> FeatureSet:
+  return feature_sets.load(_given(flag))
 
 
 def main():
@@ -209,14 +213,15 @@ def main():
     _load(_CFP)  # Checks its features.
     save_sets(folder, FULLRANK_PROVENANCE, faces=faces, lfw=lfw)
     with np.load(_CFP.value) as arrays:
-      save(folder / "cfp.npz", FULLRANK_PROVENANCE, **arrays)
+      kept = {key: arrays[key] for key in arrays.files if key != "provenance"}
+      save(folder / "cfp.npz", FULLRANK_PROVENANCE, **kept)
   else:
     folder /= network
     provenance = PROVENANCE
     if network == "dlib":
       provenance = DLIB_PROVENANCE
       shown = map(feature_sets.load, ("rank64-faces", "rank64-lfw"))
-      faces, lfw = dlib_sets(_DLIB.value, *shown)
+      faces, lfw = dlib_sets(_given(_DLIB), *shown)
     else:
       faces, lfw = _load(_FACES), _load(_LFW)
     save_sets(folder, provenance, faces=faces, lfw=lfw)

@@ -31,6 +31,12 @@ TEACHERS: Dict[str, Dict[str, str]] = {
 }
 
 
+def held_in_epochs(network: manifests.Network) -> int:
+  """Epochs of the held-in set that are the updates of 40 of the whole one."""
+  wanted = updates(network.training, EPOCHS)
+  return round(wanted / updates(network.held_in, 1))
+
+
 def updates(feature_set: str, epochs: int) -> int:
   """Updates that so many epochs of a shipped set are."""
   return epochs * (manifests.sets()[feature_set].count // BATCH_SIZE)

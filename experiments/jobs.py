@@ -40,6 +40,10 @@ class Job:
   def command(self) -> List[str]:
     """What comes after `python -m`."""
     own = self.flags() if callable(self.flags) else self.flags
+    made = None if self.output.suffix == ".json" else self._made()
+    if made and made.get("epochs_done") == made.get("epochs"):
+      # Of other code, or from other runs: there is nothing to resume.
+      own = ["--overwrite" if flag == "--resume" else flag for flag in own]
     return [self.module, *own, f"--output={self.output}"]
 
   def finished(self, refresh: bool = False) -> bool:
@@ -56,7 +60,7 @@ class Job:
     if self.output.suffix == ".json":
       same = made["command"][2:] == self.command()
     else:
-      same = "epochs" not in made or f"--epochs={made['epochs']}" in self.flags
+      same = all(agrees(made, flag) for flag in self.flags)
     return same and all(_made_from(made, flag) for flag in self.flags)
 
   def _made(self) -> Optional[Dict]:
@@ -66,6 +70,33 @@ class Job:
     made = run_folders.read_config(self.output)
     done = made is not None and made["status"] == run_folders.FINISHED
     return made if done else None
+
+
+# What a run does not say where it is as usual.
+_USUAL = {"loss": "code", "num_layers": "2"}
+
+
+def agrees(made: Dict, flag: str) -> bool:
+  """Whether a run was trained as a flag says.
+
+  Args:
+    made: what the run's configuration, or a result, says of it.
+    flag: `--name=value`, or `--name` and `--noname` of a switch; of what `made`
+      does not hold nothing is said.
+  """
+  name, _, value = flag.removeprefix("--").partition("=")
+  if not value:
+    off = name.startswith("no")
+    return made.get(name[2:] if off else name, not off) is not off
+  found = made.get(name)
+  if found is None and "hidden_dim" in made:
+    found = _USUAL.get(name)
+  if found is None or found == value:
+    return True
+  try:
+    return float(found) == float(value)
+  except ValueError:
+    return False
 
 
 def _made_from(made: Dict, flag: str) -> bool:
@@ -78,6 +109,8 @@ def _made_from(made: Dict, flag: str) -> bool:
     return True
   digests = run_folders.read_config(folder) or {}
   own = "enhancer_digest" if name == "--enhancer" else "codec_digest"
+  if name == "--codec" and "status" in made:  # Of a decoder's run.
+    key = "low_digest"
   return made.get(key) == digests.get(own)
 
 
@@ -127,7 +160,8 @@ def unfinished_jobs(
   """The jobs that are still to be run, in order.
 
   A result that is not there is, and a run that one of these waits for; a run
-  whose results are all there is not made again.
+  whose results are all there is not made again. What follows from results that
+  are to be made again is made again too.
 
   Args:
     jobs: a plan.
@@ -139,7 +173,11 @@ def unfinished_jobs(
     if wanted and not job.finished(refresh):
       left[name] = job
       needed.update(job.needs)
-  return dict(reversed(list(left.items())))
+  for name, job in jobs.items():
+    if callable(job.flags) and left.keys() & set(job.needs):
+      waiting = (other for other in jobs.values() if name in other.needs)
+      left.update({other.name: other for other in (job, *waiting)})
+  return {name: job for name, job in jobs.items() if name in left}
 
 
 def _ready(waiting: Dict[str, Job], unfinished) -> List[Job]:

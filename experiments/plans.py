@@ -7,7 +7,13 @@ import re
 from typing import Dict, List, Optional, Sequence
 
 from experiments import published
-from experiments.choices import EPOCHS, LAMBDAS, TEACHERS, updates
+from experiments.choices import (
+  EPOCHS,
+  LAMBDAS,
+  TEACHERS,
+  held_in_epochs,
+  updates,
+)
 from experiments.jobs import Job
 from tsenh.base.errors import Error
 from tsenh.data import manifests
@@ -390,8 +396,13 @@ def smoke_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
   return plan.jobs
 
 
-# Twice the parameters of Dec, as Enh and the high-rate Dec have together.
-WIDE, DEEP = ["--hidden_dim=211"], ["--num_layers=3", "--hidden_dim=144"]
+# Other decoders: with twice the parameters of Dec, as Enh and the high-rate Dec
+# have together, and Dec itself, trained on.
+DECODERS = {
+  "wide": ["--hidden_dim=211"],
+  "deep": ["--num_layers=3", "--hidden_dim=144"],
+  "longer": ["--from_codec"],
+}
 ENHANCED = ("1e-4", "3e-5", "1e-5")  # The lowest rates.
 LONGER = 6  # Times as many epochs.
 
@@ -414,11 +425,7 @@ def enhancer_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
       high = f"pro-{teachers[lmbda]}-{end}"
       plan.evaluate(low)
       plan.enhance(low, high, f"pro-e-{lmbda}-{end}", EPOCHS, seed)
-      for variant, own_flags in (
-        ("wide", WIDE),
-        ("deep", DEEP),
-        ("longer", ["--from_codec"]),
-      ):
+      for variant, own_flags in DECODERS.items():
         name = f"pro-d+{variant}-{lmbda}-{end}"
         plan.decoder(low, name, EPOCHS, seed, own_flags)
   for seed in range(3):
@@ -431,15 +438,15 @@ def enhancer_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
 
 # What is changed about the enhancer, one thing at a time.
 VARIANTS = {
-  "noisy": "--low_codes=noisy",
-  "latent": "--high_codes=latent",
-  "unclipped": "--noclip_enhanced",
-  "feature": "--loss=feature",
-  "width256": "--hidden_dim=256",
-  "width512": "--hidden_dim=512",
-  "width1024": "--hidden_dim=1024",
-  "layers3": "--num_layers=3",
-  "layers4": "--num_layers=4",
+  "noisy": ["--low_codes=noisy"],
+  "latent": ["--high_codes=latent"],
+  "unclipped": ["--noclip_enhanced"],
+  "feature": ["--loss=feature"],
+  "width256": ["--hidden_dim=256"],
+  "width512": ["--hidden_dim=512"],
+  "width1024": ["--hidden_dim=1024"],
+  "layers3": ["--num_layers=3"],
+  "layers4": ["--num_layers=4"],
 }
 LONGER_ENHANCER = 3  # Times as many epochs.
 
@@ -463,18 +470,12 @@ def why_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
         name = f"pro-e-{lmbda}-by-{teacher}-{end}"
         plan.enhance(low, f"pro-{teacher}-{end}", name, epochs, seed)
       high = f"pro-{teachers[lmbda]}-{end}"
-      for variant, flag in VARIANTS.items():
+      for variant, own_flags in VARIANTS.items():
         name = f"pro-e+{variant}-{lmbda}-{end}"
-        plan.enhance(low, high, name, epochs, seed, [flag])
+        plan.enhance(low, high, name, epochs, seed, own_flags)
       name = f"pro-e+long{LONGER_ENHANCER}-{lmbda}-{end}"
       plan.enhance(low, high, name, LONGER_ENHANCER * epochs, seed)
   return plan.jobs
-
-
-def held_in_epochs(network: Network) -> int:
-  """Epochs of the held-in set that are the updates of 40 of the whole one."""
-  wanted = updates(network.training, EPOCHS)
-  return round(wanted / updates(network.held_in, 1))
 
 
 PLANS = {

@@ -9,10 +9,12 @@ one that was stopped goes on where it stood, so this can be interrupted and
 started again at any time. It writes result JSONs and nothing else; `make table`
 makes the page of them.
 
---plan=short is a few codecs and peers, for a network beside the main ones.
---plan=choices trains, without the people of the validation set, what the paper
-is silent about, for a choice on these people. --plan=smoke is a few updates of
-everything, evaluated on the validation set; no table takes its results.
+--plan=enhancer holds the enhancer against other decoders of its size, ten
+seeds; --plan=why varies it, on held-out people. --plan=choices trains every
+teacher for every student, and hashing, without the people of the validation
+set, for a choice on these. --plan=short is a few codecs and peers, for a network
+beside the main ones. --plan=smoke is a few updates of everything, evaluated on
+the validation set; no table takes its results.
 """
 
 import os

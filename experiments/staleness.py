@@ -30,15 +30,18 @@ def reasons(result: Dict[str, Any]) -> List[str]:
 
   Args:
     result: with `code`, the digests of files, and those of the runs that it
-      measured in `training` and `enhancer_training`; and `data`, the digests of
+      measured in `training` and `enhancer_training` (shipped codecs of version
+      0.1.0 name none: their own digest counts); and `data`, the digests of
       feature sets and shipped codecs. Others than these are left out.
   """
   if "code" not in result:
     return [UNNAMED]
-  code = dict(result["code"])
-  for part in ("training", "enhancer_training"):
-    code.update((result.get(part) or {}).get("code", {}))
-  found = [name for name, digest in code.items() if _changed(name, digest)]
+  parts = [result, result.get("training"), result.get("enhancer_training")]
+  made_by = [
+    item for part in parts if part for item in part.get("code", {}).items()
+  ]
+  changed = (name for name, digest in made_by if _changed(name, digest))
+  found = list(dict.fromkeys(changed))
   for name, digest in result.get("data", {}).items():
     if _digests().get(name, digest) != digest:
       kind = "" if name.startswith("codec ") else "feature set "

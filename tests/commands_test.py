@@ -281,6 +281,16 @@ def test_a_killed_run_resumes_to_the_same_bits(run, small_faces, tmp_path):
       "sq-40: the run of sq, expected a learned codec",
     ),
     ("train_enhancer", ["--low=a", "--high=b", "--loss=l1"], "--loss=l1"),
+    (
+      "train_enhancer",
+      [
+        "--low=pro-1e-5",
+        "--high=pro-1e-6",
+        "--loss=feature",
+        "--high_codes=latent",
+      ],
+      "--high_codes goes with --loss=code",
+    ),
     ("train_decoder", [], "--codec"),
     ("train_decoder", ["--codec=x", "--num_layers=1"], "--num_layers=1"),
     (

@@ -137,6 +137,13 @@ def test_resamples_are_kept_and_pair_two_measurements(people):
   assert paired.high - paired.low < high - low
 
 
+def test_a_difference_without_spread_is_no_chance():
+  same = np.full([9, 5], 0.5)
+  found = dense.compare([same], [same + 0.1])["rank1"]
+  assert found.difference == pytest.approx(0.1)
+  assert found.p == 0
+
+
 def test_seeds_widen_the_interval_and_a_large_difference_is_seen(people):
   plain = dense.read(dense.measure(*people))
   seeds = [noisy(people, 0.6, seed) for seed in range(4)]

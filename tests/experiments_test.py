@@ -10,7 +10,7 @@ from tsenh.base.errors import Error
 PAPER = ROOT / "experiments" / "results" / "paper"
 
 
-@pytest.mark.parametrize("network", ["rank64", "dlib"])
+@pytest.mark.parametrize("network", [path.name for path in PAPER.iterdir()])
 def test_every_recorded_evaluation_is_in_the_log_of_looks(network):
   log = results.read_log(PAPER / network / results.TEST_LOG)
   logged = {(entry["date"], entry["correct_pairs"]) for entry in log}

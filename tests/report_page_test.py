@@ -58,6 +58,14 @@ def test_a_result_is_current_while_what_trained_its_codec_is():
     stale = of_today(**{part: {"code": {"tsenh/training/gone.py": "0" * 16}}})
     assert staleness.reasons(stale) == ["tsenh/training/gone.py"]
   assert staleness.reasons(of_today(training=None)) == []
+  # A file of today in one part does not hide an old one in another.
+  old = {"tsenh/base/errors.py": "0" * 16}
+  for parts in ((old, None), (None, old)):
+    codes = [part or of_today()["code"] for part in parts]
+    result = of_today(
+      training={"code": codes[0]}, enhancer_training={"code": codes[1]}
+    )
+    assert staleness.reasons(result) == list(old)
 
 
 def test_a_result_is_current_while_its_shipped_codec_is():

@@ -6,6 +6,7 @@ from experiments import choices
 from experiments.report import measurements, page, reader
 from tsenh.base import files
 from tsenh.base.errors import Error
+from tsenh.data import manifests
 
 
 @pytest.fixture
@@ -84,6 +85,11 @@ def test_a_choice_of_teachers_names_its_teacher(tmp_path):
     ),
     ("sq-e-50-e40-s0", {"enhancer_training.qp": 45}, "qp 45, expected 50"),
     ("pq-128-s3", {"training": {"seed": 0}}, "training: seed 0, expected 3"),
+    (
+      "pro-e+feature-1e-6-e40-s0",
+      {"enhancer_training.hidden_dim": 128},
+      "enhancer_training: not of --loss=feature, as its name says",
+    ),
   ],
 )
 def test_what_does_not_belong_never_feeds_a_page(
@@ -239,7 +245,7 @@ def test_one_changed_byte_changes_the_digest(folder):
   assert reader.read(str(folder)).digest != before
 
 
-@pytest.mark.parametrize("network", ["rank64", "dlib"])
+@pytest.mark.parametrize("network", list(manifests.networks()))
 def test_what_is_published_belongs(network):
   folder = page.RESULTS / "paper" / network
   study = reader.read(str(folder), "test")

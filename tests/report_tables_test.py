@@ -5,7 +5,7 @@ import pytest
 from report_data import cells, evaluation, with_hits, write, write_study
 
 from experiments import published
-from experiments.report import page, reader, tables
+from experiments.report import enhancer, page, reader, tables
 
 
 def render(part, folder):
@@ -408,6 +408,20 @@ def test_what_the_page_says_in_words_is_what_its_tables_hold():
   assert agree[pca & lowest].all()
   assert (tests["difference"][pca & lowest] > 2).all()
   assert not agree[pca & ~lowest].any()
+
+
+def test_what_the_page_of_the_enhancer_says_is_what_its_tables_hold():
+  tests = enhancer.comparisons(enhancer.studies(page.RESULTS))
+  agree = (tests["seeds_agree"] == "yes") & (tests["p_holm"] < 0.05)
+  lowest = (tests["setting"] == "1e-4") & (tests["network"] == "fullrank")
+  tar = lowest & (tests["of"] != "accuracy")
+  gains = tar & (tests["against"] == "PRO, 40 epochs")
+  assert gains.sum() == 2 * 4  # PRO-E, and three other decoders.
+  assert agree[gains].all()
+  assert (tests["difference"][gains] > 1).all()
+  others = lowest & tests["against"].str.startswith("PRO, another Dec")
+  assert others.sum() == 3 * 3
+  assert not agree[others].any()
 
 
 def test_what_the_page_says_of_the_other_network_is_what_its_tables_hold():

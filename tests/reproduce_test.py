@@ -155,7 +155,8 @@ def test_the_enhancer_has_ten_seeds_and_controls_of_its_size(network):
 def test_the_controls_have_the_parameters_of_enh_and_dec():
   parts = Enhancer(128, 128).network, Codec(128).decoder
   count = sum(part.count_params() for part in parts)
-  for own_flags in (plans.WIDE, plans.DEEP):
+  for name in ("wide", "deep"):
+    own_flags = plans.DECODERS[name]
     sizes = dict(flag[2:].split("=") for flag in own_flags)
     decoder = Decoder(
       128, 128, **{name: int(value) for name, value in sizes.items()}
@@ -169,9 +170,9 @@ def test_each_variant_of_the_enhancer_changes_one_thing():
     teacher = choices.TEACHERS["fullrank"][lmbda]
     plain = [f"--low=runs/pro-{lmbda}-e45-s0"]
     plain += [f"--high=runs/pro-{teacher}-e45-s0", "--epochs=45"]
-    for name, flag in plans.VARIANTS.items():
+    for name, own_flags in plans.VARIANTS.items():
       command = jobs[f"train pro-e+{name}-{lmbda}-e45-s0"].command()
-      assert {*plain, flag} <= set(command)
+      assert {*plain, *own_flags} <= set(command)
     taught = [job for job in jobs if job.startswith(f"pro-e-{lmbda}-by-")]
     assert len(taught) in (3 * 3, 4 * 3)
     assert f"pro-e-{lmbda}-by-{teacher}-e45-s0" in taught
@@ -297,6 +298,74 @@ def test_a_job_that_fails_is_named_and_the_rest_goes_on(tmp_path, run):
     jobs_module.run_all(jobs, tmp_path, 2)
   assert (tmp_path / "good.json").exists()
   assert "nothing" in (tmp_path / "bad.log").read_text()
+
+
+def test_a_run_is_trained_as_its_flags_say_or_made_again(tmp_path):
+  own_flags = ["--epochs=40", "--hidden_dim=211", "--from_codec", "--resume"]
+  job = jobs_module.Job("train x", "tsenh.x", own_flags, tmp_path, (), 1)
+  config = {
+    "status": run_folders.FINISHED,
+    "kind": "pro-d",
+    "epochs": 40,
+    "epochs_done": 40,
+    "hidden_dim": 211,
+    "from_codec": True,
+  }
+  run_folders.write_config(tmp_path, config)
+  assert job.finished()
+  # Nothing is left to resume, so whoever runs it all the same makes it anew.
+  assert "--overwrite" in job.command()
+  assert "--resume" not in job.command()
+  for change in ({"hidden_dim": 128}, {"from_codec": False}, {"epochs": 39}):
+    run_folders.write_config(tmp_path, {**config, **change})
+    assert not job.finished()
+  assert "--resume" in job.command()  # 40 of 39 epochs: it was stopped.
+
+
+def test_a_flag_and_what_a_run_says():
+  made = {"hidden_dim": 128, "lambda": 1e-4, "clip_enhanced": False}
+  for flag, expected in (
+    ("--lambda=1e-4", True),
+    ("--lambda=1e-5", False),
+    ("--noclip_enhanced", True),
+    ("--clip_enhanced", False),
+    ("--loss=code", True),
+    ("--loss=feature", False),
+    ("--num_layers=3", False),
+    ("--low=runs/x", True),
+    ("--resume", True),
+  ):
+    assert jobs_module.agrees(made, flag) == expected, flag
+
+
+def test_a_decoders_run_is_finished_while_its_codec_is_the_same(tmp_path):
+  codec, run = tmp_path / "codec", tmp_path / "run"
+  for folder in (codec, run):
+    folder.mkdir()
+  done = {"status": run_folders.FINISHED, "epochs": 1}
+  run_folders.write_config(codec, {**done, "codec_digest": "a", "kind": "pro"})
+  run_folders.write_config(run, {**done, "low_digest": "a", "kind": "pro-d"})
+  own_flags = [f"--codec={codec}", "--epochs=1"]
+  job = jobs_module.Job("train d", "tsenh.x", own_flags, run, (), 1)
+  assert job.finished()
+  run_folders.write_config(codec, {**done, "codec_digest": "b", "kind": "pro"})
+  assert not job.finished()
+
+
+def test_what_follows_from_results_is_made_again_with_them(tmp_path):
+  network = manifests.default()
+  jobs = plans.PLANS["smoke"](network, str(tmp_path), str(tmp_path))
+  for job in jobs.values():
+    if job.output.suffix == ".json":
+      made = {"format": results.FORMAT, "command": ["", "", *job.command()]}
+      files.write_json(str(job.output), made)
+  jobs["pro-1e-6-e5-s0"].output.unlink()
+  assert set(jobs_module.unfinished_jobs(jobs)) == {
+    "train pro-1e-6-e5-s0",
+    "pro-1e-6-e5-s0",
+    "train pca-at-pro-1e-6-e5",
+    "pca-at-pro-1e-6-e5",
+  }
 
 
 def test_a_run_of_other_length_or_unfinished_is_not_taken(tmp_path):

@@ -29,8 +29,8 @@ _OUTPUT = flags.DEFINE_string(
 _ENHANCER = flags.DEFINE_string(
   "enhancer",
   None,
-  "Decode with this enhancer: a run folder of train_enhancer for the codec, or"
-  " of train_sq_enhancer for SQ.",
+  "Decode with this enhancer: a run folder of train_enhancer or train_decoder"
+  " for the codec, or of train_sq_enhancer for SQ.",
 )
 _START = flags.DEFINE_integer(
   "start", 0, "The first feature to decode.", lower_bound=0

@@ -45,8 +45,8 @@ _CODEC = flags.DEFINE_string(
 _ENHANCER = flags.DEFINE_string(
   "enhancer",
   None,
-  "Decode with this enhancer: a run folder of train_enhancer, for SQ of"
-  " train_sq_enhancer.",
+  "Decode with this enhancer: a run folder of train_enhancer or train_decoder,"
+  " for SQ of train_sq_enhancer.",
 )
 _FEATURES = flags.DEFINE_string(
   "features",
@@ -100,6 +100,14 @@ _TRAINING = (
   "lambda",
   "qp",
   "step",
+  "hidden_dim",
+  "num_layers",
+  "loss",
+  "low_codes",
+  "high_codes",
+  "clip_enhanced",
+  "codes",
+  "from_codec",
   "epochs",
   "seed",
   "steps",

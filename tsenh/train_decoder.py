@@ -58,14 +58,15 @@ def main():
     seed=recipe.SEED.value,
   )
   if _FROM_CODEC.value:
-    own = codec.arrays()
-    try:
-      decoder.assign({name: own[name] for name in decoder.arrays()})
-    except (KeyError, Error) as error:
+    own = (codec.hidden_dim, 2, codec.gdn, codec.gdn_layers)
+    if own != (decoder.hidden_dim, decoder.num_layers, decoder.gdn, 1):
       raise Error(
         f"--from_codec: the decoder of {_CODEC.value} has another architecture;"
-        f" its width is {codec.hidden_dim}."
-      ) from error
+        f" its width is {codec.hidden_dim}, its GDN {codec.gdn} in"
+        f" {codec.gdn_layers} layers."
+      )
+    arrays = codec.arrays()
+    decoder.assign({name: arrays[name] for name in decoder.arrays()})
   label = f"decoder-{pathlib.Path(_CODEC.value).name}"
   folder, config = recipe.open_run(
     label,

@@ -85,6 +85,8 @@ def main():
     seed=recipe.SEED.value,
   )
   of_codes = _LOSS.value == "code"
+  if not of_codes and _HIGH_CODES.present:
+    raise Error("--high_codes goes with --loss=code.")
   label = "-".join(pathlib.Path(n.value).name for n in (_LOW, _HIGH))
   folder, config = recipe.open_run(
     f"enhancer-{label}",

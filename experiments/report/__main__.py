@@ -8,8 +8,8 @@ to date with experiments/results, and the figures of docs/figures.
 
   python -m experiments.report --html=build/report
 
-builds each page as one HTML file that needs nothing else, and the figures as
-PDF.
+builds the page of each main network as one HTML file that needs nothing else,
+and the figures as PDF.
 
   python -m experiments.report --results=demo --output=demo
 

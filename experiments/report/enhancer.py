@@ -26,15 +26,17 @@ def studies(folder: pathlib.Path) -> Dict[str, reader.Study]:
 def _pairs(frame: pd.DataFrame) -> Iterator[Tuple[pd.Series, pd.Series]]:
   """What is compared: rows of `summary`, the second with the first.
 
-  Everything with PRO of the same recipe, and PRO-E with the other decoders.
+  Every other decoder with PRO of its bytes, and PRO-E with the others.
   """
   for _, own in frame.groupby("setting", sort=False):
     rows = [row for _, row in own.iterrows()]
-    plain = [row for row in rows if row["family"] == "pro"]
     enhanced = [row for row in rows if row["family"] == "pro-e"]
-    for row in rows:
-      if plain and row["label"] != plain[0]["label"]:
-        yield plain[0], row
+    for plain in rows:
+      if plain["family"] == "pro":
+        for row in rows:
+          same = row["epochs"] == plain["epochs"]
+          if same and row["family"] != "pro":
+            yield plain, row
     for row in rows:
       if row["family"] == "pro-d":
         yield from ((row, other) for other in enhanced)
@@ -56,14 +58,23 @@ def comparisons(found: Dict[str, reader.Study]) -> pd.DataFrame:
 
 
 def render_worth(folder: pathlib.Path) -> str:
-  """The tests, network by network."""
+  """The means over seeds, and the tests, network by network."""
   found, parts = studies(folder), []
   tests = comparisons(found)
   for network, study in found.items():
     runs = study.runs
+    points = reader.summary(study)
+    points["seeds"] = [str(len(runs)) for runs in points["runs"]]
+    columns = "label setting bits accuracy normalized mse"
     parts += [
       f"**{manifests.networks()[network].title}**",
       staleness.sentence(zip(runs["file"], runs["stale"])),
+      tables.markdown(
+        points,
+        f"{columns} tar_at_far_1e-3 tar_at_far_1e-4 seeds",
+        label="decoded by",
+        **tables.TAR_HEADS,
+      ),
       tables.tests_table(
         tests[tests["network"] == network],
         "label against setting bits of",

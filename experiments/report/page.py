@@ -83,8 +83,8 @@ def paper(page: str, study: reader.Study, studies: Studies) -> str:
 def _others(studies: Studies) -> str:
   """The networks that have no page of their own."""
   sections = []
-  for name in studies.keys() - set(PAPERS.values()):
-    study = studies[name]
+  others = {k: v for k, v in studies.items() if k not in PAPERS.values()}
+  for name, study in others.items():
     sections.append(f"### {manifests.networks()[name].title}")
     sections.append(tables.render_status(study))
     sections.append(f"![Accuracy over rate](figures/{name}/rate_accuracy.png)")

@@ -14,7 +14,7 @@ from typing import Any, Dict, Optional
 import numpy as np
 import pandas as pd
 
-from experiments import choices, staleness
+from experiments import choices, jobs, plans, staleness
 from tsenh.base import results
 from tsenh.base.errors import Error
 from tsenh.data import manifests
@@ -209,6 +209,9 @@ def _disagreement(row, role: Optional[str]) -> str:
       found = (row.get(part) or {}).get(key)
       if found != value:
         return f"{part}: {key} {found}, expected {value:g} from its name"
+  for flag in {**plans.VARIANTS, **plans.DECODERS}.get(row["variant"], ()):
+    if not jobs.agrees(row["enhancer_training"], flag):
+      return f"enhancer_training: not of {flag}, as its name says"
   return ""
 
 

@@ -6,7 +6,7 @@ Fits OPQ, DBH and DHN at 128 bits with more and less of what each spends
 (iterations, features, anchors, width, epochs), on the training set without the
 people of the validation set, and measures them on these people. What the paper
 leaves silent is chosen by this, with as much search for one method as for the
-next, within what a few minutes allow. About fifteen minutes.
+next, within what a few minutes allow. Half an hour.
 """
 
 import contextlib

@@ -20,7 +20,7 @@ import tqdm
 from absl import flags
 
 from experiments import published
-from experiments.choices import EPOCHS, updates
+from experiments.choices import held_in_epochs
 from experiments.studies import network
 from tsenh.base import command_line, files, results
 from tsenh.base.errors import Error
@@ -58,12 +58,6 @@ VARIANTS = {
   "seed=2": ["--seed=2"],
 }
 TOLERANCE = 0.02  # Of the rate, when the length is doubled.
-
-
-def base_epochs() -> int:
-  """Epochs that are the updates of 40 epochs of the whole training set."""
-  sets = network.chosen()
-  return round(updates(sets.training, EPOCHS) / updates(sets.held_in, 1))
 
 
 def folder(variant: str, lmbda: str) -> pathlib.Path:
@@ -104,7 +98,7 @@ def train(variant: str, lmbda: str, epochs: int) -> None:
         f"--lambda={lmbda}",
         f"--features={network.chosen().held_in}",
         f"--validation={network.chosen().validation}",
-        f"--validate_every={base_epochs()}",
+        f"--validate_every={held_in_epochs(network.chosen())}",
         f"--epochs={epochs}",
         *VARIANTS[variant],
         f"--output={run}",
@@ -152,7 +146,7 @@ def main():
   jobs = [(v, lmbda) for v in VARIANTS for lmbda in published.LAMBDAS]
   if _ONLY.value:
     jobs = [job for job in jobs if {job[0], "/".join(job)} & {*_ONLY.value}]
-  epochs = base_epochs()
+  epochs = held_in_epochs(network.chosen())
   while jobs and epochs <= _MAX_EPOCHS.value:
     todo = [job for job in jobs if epochs not in records(*job)]
     with concurrent.futures.ThreadPoolExecutor(_PROCESSES.value) as pool:

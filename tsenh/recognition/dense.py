@@ -262,7 +262,7 @@ def compare(
   )
   error = np.sqrt(variance)
   reach = error * scipy.stats.t.ppf(0.975, np.maximum(freedom, 1))
-  score = np.abs(whole) / np.where(error > 0, error, np.inf)
+  score = np.abs(whole) / np.maximum(error, 1e-300)
   p = 2 * scipy.stats.t.sf(score, np.maximum(freedom, 1))
   return {
     name: Difference(*map(float, values))
