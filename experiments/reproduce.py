@@ -12,9 +12,9 @@ makes the page of them.
 --plan=enhancer holds the enhancer against other decoders of its size, ten
 seeds; --plan=why varies it, on held-out people. --plan=choices trains every
 teacher for every student, and hashing, without the people of the validation
-set, for a choice on these. --plan=short is a few codecs and peers, for a network
-beside the main ones. --plan=smoke is a few updates of everything, evaluated on
-the validation set; no table takes its results.
+set, for a choice on these. --plan=short is a few codecs and peers, for a
+network beside the main ones. --plan=smoke is a few updates of everything,
+evaluated on the validation set; no table takes its results.
 """
 
 import os
