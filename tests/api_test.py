@@ -12,6 +12,7 @@ import tsenh
 from tsenh.base.errors import Error
 
 
+@pytest.mark.slow
 def test_five_lines_in_any_folder_without_a_word_on_stderr(tmp_path):
   program = """
 import numpy as np
@@ -42,6 +43,7 @@ def test_importing_tsenh_does_not_import_tensorflow():
   )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packing", ["shared", "separate"])
 def test_the_bytes_are_those_of_the_command(run, lfw, pro, packing, tmp_path):
   run(

@@ -170,6 +170,7 @@ def repaired(data: bytes, original: bytes) -> bytes:
   return bytes(result)
 
 
+@pytest.mark.slow
 @settings(max_examples=1000)
 @given(
   changes=st.lists(
