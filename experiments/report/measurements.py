@@ -197,8 +197,8 @@ def taught(folder: pathlib.Path, network: str) -> pd.DataFrame:
   """The choice of teachers: PRO alone and with each teacher, by lambda.
 
   Returns:
-    As `Study.runs`, and in `best` whether a teacher gives the highest TAR at
-    FAR 1e-3 of a lambda's; of equals it is the nearer one.
+    As `Study.runs`, and in `best` whether a teacher is the best of a lambda's by
+    `choices.CHOSEN_BY`; of equals it is the nearer one.
   """
   where = folder / "choices" / network
   runs = reader.read(str(where), manifests.VALIDATION).runs
@@ -208,7 +208,7 @@ def taught(folder: pathlib.Path, network: str) -> pd.DataFrame:
   runs["nearness"] = -runs["teacher"].replace("", "1").astype(float)
   runs = runs.sort_values(["order", "nearness"], ignore_index=True)
   students = runs.query("teacher != ''").groupby("setting", sort=False)
-  best = students["tar_at_far_1e-3"].idxmax()  # The first of equals.
+  best = students[choices.CHOSEN_BY[network]].idxmax()  # The first of equals.
   return runs.assign(best=runs.index.isin(best))
 
 
@@ -222,7 +222,8 @@ def render_teachers(folder: pathlib.Path) -> str:
       names = runs["teacher"].replace("", "none")
       runs["teacher"] = names.mask(runs["best"], bold)
       runs["mse"] = runs["mse"].map("{:.3e}".format)
-      columns = "setting teacher tar_at_far_1e-3 tar_at_far_1e-4 normalized mse"
+      columns = "setting teacher tar_at_far_1e-3 tar_at_far_1e-4 correct_pairs"
+      columns += " normalized mse"
       table = markdown(runs, columns, setting="lambda", **TAR_HEADS)
       parts += [_title(network), _with_warning(runs, table)]
   return "\n\n".join(parts)
