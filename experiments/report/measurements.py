@@ -197,8 +197,8 @@ def taught(folder: pathlib.Path, network: str) -> pd.DataFrame:
   """The choice of teachers: PRO alone and with each teacher, by lambda.
 
   Returns:
-    As `Study.runs`, and in `best` whether a teacher is the best of a lambda's by
-    `choices.CHOSEN_BY`; of equals it is the nearer one.
+    As `Study.runs`, and in `best` whether a teacher is the best of a lambda's
+    by `choices.CHOSEN_BY`; of equals it is the nearer one.
   """
   where = folder / "choices" / network
   runs = reader.read(str(where), manifests.VALIDATION).runs
