@@ -9,10 +9,10 @@ LAMBDAS = ("1e-4", "3e-5", "1e-5", "3e-6", "1e-6", "1e-7")
 EPOCHS = 40
 BATCH_SIZE = 32
 # What chooses the teacher of each codec, on held-out people, from the codecs
-# with a higher rate; 1e-8 is there to teach. TAR at FAR 1e-3 among all pairs has
-# more power than the correct ones of ten folds; rank64's teachers were chosen
-# before there was that test, and its experiments keep them (DEVIATIONS.md).
-# Paper-silent (teachers).
+# with a higher rate; 1e-8 is there to teach. TAR at FAR 1e-3 among all pairs
+# has more power than the correct ones of ten folds; rank64's teachers were
+# chosen before there was that test, and its experiments keep them
+# (DEVIATIONS.md). Paper-silent (teachers).
 CHOSEN_BY = {"fullrank": "tar_at_far_1e-3", "rank64": "correct_pairs"}
 TEACHERS: Dict[str, Dict[str, str]] = {
   "fullrank": {
