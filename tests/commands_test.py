@@ -589,7 +589,9 @@ def test_an_enhancer_between_frozen_codecs(run, trained, small_faces, tmp_path):
   assert config["last_epoch"].keys() == {"loss"}
 
   codec = f"--codec={expected}"
-  run("tsenh.encode", codec, "--input=lfw", "--output=lfw.tsf", cwd=tmp_path)
+  # A codec of the features of rank 64.
+  ends = ("--input=rank64-lfw", "--output=lfw.tsf")
+  run("tsenh.encode", codec, *ends, cwd=tmp_path)
   decoded = []
   for extra in ((), ("--enhancer=enhancer",)):
     run(
@@ -607,6 +609,7 @@ def test_an_enhancer_between_frozen_codecs(run, trained, small_faces, tmp_path):
     "tsenh.evaluate",
     codec,
     "--enhancer=enhancer",
+    "--features=rank64-lfw",
     "--output=result.json",
     cwd=tmp_path,
   )

@@ -130,6 +130,7 @@ def test_release_check_lists_stale_results_and_old_pages(tmp_path, monkeypatch):
   )
   stale = of_today(code={"tsenh/gone.py": "0" * 16})
   path = folder / "paper" / "rank64" / "none.json"
+  stale["date"] = "2030-01-01T00:00:00+00:00"
   path.write_text(json.dumps({**json.loads(path.read_text()), **stale}))
   monkeypatch.setattr(page, "ROOT", tmp_path)
   monkeypatch.setattr(page, "RESULTS", folder)
