@@ -44,7 +44,7 @@ $(DOCS): $(ALL)
 	$(PIP) --editable '.[docs]'
 	@touch $@
 
-demo: $(DRAWS) ## Train a codec, code LFW, evaluate, draw (about 4 min)
+demo: $(DRAWS) ## Train a codec, code LFW, evaluate, draw (about 2 min)
 	@mkdir -p demo
 	$(PY) -m tsenh.train_codec --lambda=1e-6 --output=demo/pro-1e-6 --overwrite
 	$(PY) -m tsenh.encode --codec=demo/pro-1e-6 --input=lfw --output=demo/lfw.tsf
@@ -58,7 +58,7 @@ demo: $(DRAWS) ## Train a codec, code LFW, evaluate, draw (about 4 min)
 check: $(ALL) ## Run the fast tests (under two minutes)
 	$(PY) -m pytest -m "not slow"
 
-test: $(ALL) ## Run all tests (about 15 min)
+test: $(ALL) ## Run all tests (about 17 min)
 	$(PY) -m pytest
 
 style: $(ALL) ## Check format and lint
