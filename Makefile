@@ -17,7 +17,7 @@ NETWORK ?= fullrank
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test style format paper paper-short paper-smoke \
-  choices checkpoints table report release-check benchmark enhancer-study \
+  choices checkpoints table report replay release-check benchmark enhancer-study \
   study kill-test \
   docs clean
 
@@ -115,6 +115,9 @@ table: $(ALL) ## Rewrite the pages' tables and figures from the results
 
 report: $(ALL) ## Build the page of the experiments as HTML, with PDF figures
 	$(PY) -m experiments.report --html=build/report
+
+replay: $(ALL) ## Make results of older code again, as few as speak for all
+	$(PY) -m experiments.replay
 
 release-check: $(ALL) ## Fail while a result or a page is older than its code
 	$(PY) -m experiments.release_check

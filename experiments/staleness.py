@@ -1,18 +1,27 @@
-"""Says which results are older than the code and the data that made them."""
+"""Says which results are older than the code and the data that made them.
+
+Code changes more often than what it computes. So a result stays current when
+one that was made by the same files as they were has been made again by these
+files as they are, with the same numbers (experiments.replay).
+"""
 
 import functools
-from typing import Any, Dict, Iterable, List, Tuple
+import json
+from typing import Any, Dict, Iterable, List, Set, Tuple
 
 from tsenh.base import provenance
 from tsenh.data import manifests
 from tsenh.training import run_folders
 
 UNNAMED = "recorded before results named their code"
+# What was made again: its `name`, and the digests of files `before`, as it was
+# recorded, and `after`, as it was made again.
+REPLAYS = provenance.ROOT / "experiments" / "results" / "replays.json"
 
 
 @functools.cache
-def _changed(name: str, digest: str) -> bool:
-  return bool(provenance.changed({name: digest}))
+def _today(name: str) -> str:
+  return provenance.digests([name]).get(name, "")
 
 
 @functools.cache
@@ -25,6 +34,46 @@ def _digests() -> Dict[str, str]:
   return found
 
 
+def made_by(result: Dict[str, Any]) -> Set[Tuple[str, str]]:
+  """Files and their digests: of a result, and of the runs that it measured."""
+  parts = [result, result.get("training"), result.get("enhancer_training")]
+  return {
+    item for part in parts if part for item in part.get("code", {}).items()
+  }
+
+
+def still(replay: Dict[str, Any]) -> bool:
+  """Whether a replay was made by files as they are today."""
+  after = replay["after"]
+  return all(_today(n) == after.get(n, "") for n, _ in replay["before"])
+
+
+@functools.cache
+def _replayed() -> List[Set[Tuple[str, str]]]:
+  """What made the results that have been made again by today's code."""
+  if not REPLAYS.exists():
+    return []
+  replays = json.loads(REPLAYS.read_text())["replays"]
+  return [set(map(tuple, r["before"])) for r in replays if still(r)]
+
+
+def covers(replayed: Set[Tuple[str, str]], made: Set[Tuple[str, str]]) -> bool:
+  """Whether a result made again speaks for another.
+
+  It does where that was made by no other code of `tsenh`, and where what has
+  changed since is among its own.
+
+  Args:
+    replayed: what made the one, as `made_by` says.
+    made: what made the other.
+  """
+  return all(
+    item in replayed
+    for item in made
+    if item[0].startswith("tsenh/") or _today(item[0]) != item[1]
+  )
+
+
 def reasons(result: Dict[str, Any]) -> List[str]:
   """What has changed since a result was made: files, feature sets, codecs.
 
@@ -32,16 +81,17 @@ def reasons(result: Dict[str, Any]) -> List[str]:
     result: with `code`, the digests of files, and those of the runs that it
       measured in `training` and `enhancer_training` (shipped codecs of version
       0.1.0 name none: their own digest counts); and `data`, the digests of
-      feature sets and shipped codecs. Others than these are left out.
+      feature sets and shipped codecs. Others than these are left out. Times,
+      those of a result with `benchmark`, no replay can confirm.
   """
   if "code" not in result:
     return [UNNAMED]
-  parts = [result, result.get("training"), result.get("enhancer_training")]
-  made_by = [
-    item for part in parts if part for item in part.get("code", {}).items()
-  ]
-  changed = (name for name, digest in made_by if _changed(name, digest))
-  found = list(dict.fromkeys(changed))
+  made = made_by(result)
+  found = sorted({name for name, digest in made if _today(name) != digest})
+  if "benchmark" not in result and any(
+    covers(replayed, made) for replayed in _replayed()
+  ):
+    found = []
   for name, digest in result.get("data", {}).items():
     if _digests().get(name, digest) != digest:
       kind = "" if name.startswith("codec ") else "feature set "

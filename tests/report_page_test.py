@@ -36,7 +36,7 @@ def whole(tmp_path_factory):
 def of_today(**changes):
   """A result of one of today's files and of today's LFW."""
   name = "tsenh/base/errors.py"
-  code = {name: provenance._digest(ROOT / name)}
+  code = provenance.digests([name])
   data = {"lfw": manifests.sets()["lfw"].digest}
   return {"code": code, "data": data, **changes}
 

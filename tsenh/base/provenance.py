@@ -8,7 +8,7 @@ import pathlib
 import platform
 import subprocess
 import sys
-from typing import Dict, Iterator, List, Optional, Union
+from typing import Dict, Iterable, Iterator, List, Optional, Union
 
 _PACKAGES = ("tsenh", "tensorflow", "tensorflow-compression", "keras", "numpy")
 _PROJECT = ("tsenh", "experiments")
@@ -96,13 +96,10 @@ def code(*commands: str) -> Dict[str, str]:
   return dict(sorted(files.items()))
 
 
-def changed(files: Dict[str, str]) -> List[str]:
-  """Of what `code` once returned, the files that say something else today."""
-  return [
-    name
-    for name, digest in files.items()
-    if not (ROOT / name).is_file() or _digest(ROOT / name) != digest
-  ]
+def digests(names: Iterable[str]) -> Dict[str, str]:
+  """What `code` says today of files; those that are gone are left out."""
+  paths = {name: ROOT / name for name in names}
+  return {name: _digest(path) for name, path in paths.items() if path.is_file()}
 
 
 def _digest(path: pathlib.Path) -> str:

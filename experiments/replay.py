@@ -1,0 +1,164 @@
+"""Makes recorded results again with today's code, and compares all numbers.
+
+  python -m experiments.replay
+
+A result names the code that made it; when that changes, the result is no longer
+current. Nearly always it would be the same to the digit. This shows it: of the
+results of the plans that are not current, as few as speak for all the others
+(experiments/staleness.py says when one does) are made again from nothing, with
+all training that they need, in a folder of their own. What agrees to the digit
+is written to experiments/results/replays.json, and is current again with all
+that it speaks for; what differs is listed, exits with 1, and is to be recorded
+anew. Takes some ten minutes for each network and plan, and can be interrupted.
+"""
+
+import json
+import pathlib
+import re
+import sys
+from typing import Any, Dict, Iterator, List, Tuple
+
+from absl import flags
+
+from experiments import jobs, plans, staleness
+from tsenh.base import command_line, provenance, results
+from tsenh.data import manifests
+
+_RESULTS = flags.DEFINE_string(
+  "results", "experiments/results", "Folder of the recorded results."
+)
+_RUNS = flags.DEFINE_string(
+  "runs", "runs/replay", "Folder for what is trained and measured again."
+)
+_OUTPUT = flags.DEFINE_string(
+  "output",
+  str(staleness.REPLAYS.relative_to(provenance.ROOT)),
+  "Where what agrees is written; staleness is judged by the default one.",
+)
+_DRY_RUN = flags.DEFINE_bool(
+  "dry_run", False, "Print the names of the results that would be made again."
+)
+
+# The folder of each plan's results.
+_FOLDERS = {
+  "paper": "paper",
+  "short": "paper",
+  "enhancer": "enhancer",
+  "why": "why",
+  "choices": "choices",
+}
+# What may differ: where it was made, when, by which commit, and how fast.
+_OF_ITS_RUN = {
+  *("command", "date", "versions", "git_commit", "git_dirty", "code"),
+  *("codec", "enhancer", "commits", "wall_time_seconds"),
+}
+
+
+def numbers(result: Any) -> Any:
+  """A result without what may differ from run to run."""
+  if isinstance(result, dict):
+    kept = {k: v for k, v in result.items() if k not in _OF_ITS_RUN}
+    return {key: numbers(value) for key, value in kept.items()}
+  return result
+
+
+def differences(first: Any, second: Any, key: str = "") -> Iterator[str]:
+  """Where two results differ, a line for each key."""
+  if isinstance(first, dict) and isinstance(second, dict):
+    for name in dict.fromkeys((*first, *second)):
+      inner = f"{key}.{name}" if key else name
+      yield from differences(first.get(name), second.get(name), inner)
+  elif first != second:
+    short = (json.dumps(value)[:40] for value in (first, second))
+    yield f"{key}: {' is now '.join(short)}"
+
+
+def _seconds(plan: Dict[str, jobs.Job], name: str) -> float:
+  """What it takes to make a result from nothing."""
+  needed = jobs.chosen(plan, re.escape(name))
+  return sum(job.seconds for job in needed.values())
+
+
+def chosen(
+  folder: pathlib.Path, plan: Dict[str, jobs.Job]
+) -> Dict[str, Dict[str, Any]]:
+  """Recorded results, by name, that speak for all that is not current.
+
+  Args:
+    folder: of the recorded results.
+    plan: whose jobs make them.
+  """
+  stale = []
+  for name in plan:
+    path = folder / f"{name}.json"
+    if path.exists():
+      result = results.read(str(path))
+      if "code" in result and staleness.reasons(result):
+        made = staleness.made_by(result)
+        stale.append((-len(made), _seconds(plan, name), name, made, result))
+  found, speaking = {}, []
+  for _, _, name, made, result in sorted(stale, key=lambda item: item[:3]):
+    if not any(staleness.covers(other, made) for other in speaking):
+      found[name] = result
+      speaking.append(made)
+  return found
+
+
+def _work() -> Iterator[Tuple[str, str, Dict[str, Dict[str, Any]]]]:
+  """Plans, networks, and what is to be made again of them."""
+  for name, folder in _FOLDERS.items():
+    for network in manifests.networks().values():
+      recorded = pathlib.Path(_RESULTS.value) / folder / network.name
+      if recorded.is_dir() and (name == "short") == (network.name == "dlib"):
+        plan = plans.PLANS[name](network, "runs", "results")
+        found = chosen(recorded, plan)
+        if found:
+          yield name, network.name, found
+
+
+def _again(name: str, network: str, recorded: Dict[str, Dict[str, Any]]):
+  """Makes results again; yields each one's name, the old and the new."""
+  runs = pathlib.Path(_RUNS.value) / name / network
+  output, logs = runs / "results", runs / "logs"
+  for folder in (output, logs):
+    folder.mkdir(parents=True, exist_ok=True)
+  info = manifests.networks()[network]
+  plan = plans.PLANS[name](info, str(runs), str(output))
+  plan = jobs.chosen(plan, "|".join(map(re.escape, recorded)))
+  jobs.run_all(plan, logs, processes=2, refresh=True)
+  for job, old in recorded.items():
+    yield job, old, results.read(str(plan[job].output))
+
+
+def main():
+  work = list(_work())
+  if _DRY_RUN.value:
+    for name, network, recorded in work:
+      print(*(f"{name}/{network}/{job}" for job in recorded), sep="\n")
+    return
+  replays: List[Dict[str, Any]] = []
+  if pathlib.Path(_OUTPUT.value).exists():
+    earlier = results.read(_OUTPUT.value)["replays"]
+    replays = [replay for replay in earlier if staleness.still(replay)]
+  failed = 0
+  for name, network, recorded in work:
+    for job, old, new in _again(name, network, recorded):
+      found = list(differences(numbers(old), numbers(new)))
+      made = staleness.made_by(old)
+      if found:
+        failed += 1
+        print(f"{name}/{network}/{job}: {'; '.join(found[:3])}")
+      else:
+        after = provenance.digests({file for file, _ in made})
+        before = sorted(made)
+        replays.append(
+          {"name": f"{name}/{network}/{job}", "before": before, "after": after}
+        )
+    results.write(_OUTPUT.value, {"replays": replays}, {})
+  print(f"{len(replays)} results are the same to the digit.", file=sys.stderr)
+  if failed:
+    command_line.fail(f"{failed} results differ: record them anew.")
+
+
+if __name__ == "__main__":
+  command_line.run(main)
