@@ -132,10 +132,11 @@ benchmark: $(ALL) ## Time training and coding (about 7 min, 12 GB of disk)
 
 STUDIES := $(RESULTS)/studies/$(NETWORK)
 enhancer-study: $(ALL) ## What NETWORK's enhancer is worth, and why
+	# The codecs and enhancers that other targets have trained are used again.
 	$(PY) -m experiments.reproduce --plan=enhancer --network=$(NETWORK) \
-	  --output=$(RESULTS)/enhancer/$(NETWORK)
+	  --output=$(RESULTS)/enhancer/$(NETWORK) --runs=runs/paper/$(NETWORK)
 	$(PY) -m experiments.reproduce --plan=why --network=$(NETWORK) \
-	  --output=$(RESULTS)/why/$(NETWORK)
+	  --output=$(RESULTS)/why/$(NETWORK) --runs=runs/choices/$(NETWORK)
 
 study: $(ALL) ## NETWORK's silent choices, SQ over QP, hashing (10 h or so)
 	mkdir -p $(STUDIES)

@@ -301,8 +301,7 @@ def test_the_enhancer_is_held_against_decoders_of_its_size(tmp_path):
           result[key] = plain[key]
         result["enhancer_training"] = dict(result["training"])
       write(folder, result)
-  found = enhancer.studies(tmp_path)
-  tests = enhancer.comparisons(found)
+  tests = enhancer.comparisons(tmp_path)
   pairs = set(zip(tests["label"], tests["against"]))
   own, longer, wide = (
     f"{name}, 40 epochs"
@@ -325,3 +324,34 @@ def test_the_enhancer_is_held_against_decoders_of_its_size(tmp_path):
   assert len(rows) == len(tests)
   # Without a study there is nothing.
   assert enhancer.render_worth(tmp_path / "none") == tables.NOT_MEASURED
+
+
+def test_the_enhancer_is_varied_one_thing_at_a_time(tmp_path):
+  folder = tmp_path / "why" / "fullrank"
+  folder.mkdir(parents=True)
+  for seed in range(3):
+    end = f"e45-s{seed}"
+    for name, accuracy in (
+      (f"pro-1e-4-{end}", 93),
+      (f"pro-e-1e-4-by-1e-6-{end}", 94),
+      (f"pro-e-1e-4-by-3e-5-{end}", 93.5),
+      (f"pro-e+feature-1e-4-{end}", 95),
+    ):
+      result = evaluation(name, 78, accuracy, "faces-validation")
+      if "feature" in name:
+        result.update(codec_digest=f"pro-1e-4-{end}")
+        result["training"] = {**result["training"], "lambda": 1e-4}
+        result["enhancer_training"]["loss"] = "feature"
+      write(folder, result)
+  tests = enhancer.comparisons(tmp_path)
+  assert set(tests["base"]) == {"taught by 1e-6"}
+  gains = dict(zip(tests["label"], tests["difference"]))
+  assert gains["loss on features, Dec frozen"] > 5
+  assert gains["no enhancer"] < gains["taught by 3e-5"] < 0
+  assert len(gains) == len(tests) == 3
+  text = enhancer.render_why(tmp_path)
+  rows = {row["PRO-E with this changed"]: row for row in cells(text)}
+  column = "1e-4: TAR at FAR 1e-3, points"
+  assert rows["loss on features, Dec frozen"][column].startswith("**+8.")
+  assert rows["*PRO-E, %*"][column].startswith("*")
+  assert enhancer.render_why(tmp_path / "none") == tables.NOT_MEASURED

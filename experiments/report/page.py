@@ -37,7 +37,7 @@ PAGES = {
   **dict.fromkeys(PAPERS, ""),
   "DEVIATIONS.md": "sensitivity elements teachers effort hashing sq_sweep",
   "FORMAT.md": "portable",
-  "docs/enhancer.md": "worth",
+  "docs/enhancer.md": "worth why",
   "docs/benchmarks.md": "speed",
   "README.md": "results zoo",
 }
