@@ -37,7 +37,7 @@ $(DRAWS): setup.py pyproject.toml constraints.txt | $(VENV)
 	@touch $@
 
 $(ALL): setup.py pyproject.toml constraints.txt | $(VENV)
-	$(PIP) --editable '.[paper,test]'
+	$(PIP) --editable '.[paper,export,test]'
 	@touch $@ $(DRAWS)
 
 $(DOCS): $(ALL)
@@ -129,6 +129,8 @@ benchmark: $(ALL) ## Time training and coding (about 7 min, 12 GB of disk)
 	  --output=$(RESULTS)/benchmarks/coding.json
 	$(PY) -m experiments.benchmarks.portable \
 	  --output=$(RESULTS)/benchmarks/portable.json
+	$(PY) -m experiments.benchmarks.exports \
+	  --output=$(RESULTS)/benchmarks/exports.json
 
 STUDIES := $(RESULTS)/studies/$(NETWORK)
 enhancer-study: $(ALL) ## What NETWORK's enhancer is worth, and why

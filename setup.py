@@ -79,6 +79,8 @@ setuptools.setup(
     # All that `make paper` takes: the baselines of `evaluate` too. The last
     # Faiss for Python 3.9 is 1.13.0.
     "paper": [*REPORT, "faiss-cpu>=1.13.0,<1.16", "threadpoolctl>=3.1"],
+    # onnx from 1.18 on needs a newer ml_dtypes than TensorFlow 2.14.
+    "export": ["tf2onnx>=1.16.1,<2", "onnx>=1.15,<1.18", "onnxruntime>=1.18"],
     "test": ["pytest>=7.4", "hypothesis>=6.90", "ruff==0.17.6"],
     "docs": DOCS,
   },

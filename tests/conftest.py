@@ -36,6 +36,7 @@ COMMANDS = (
   "encode",
   "decode",
   "evaluate",
+  "export",
 )
 
 

@@ -61,6 +61,19 @@ def render_portable(folder: pathlib.Path) -> str:
   return f"{warning}\n\n{markdown(measured['codecs'], columns)}"
 
 
+def render_exports(folder: pathlib.Path) -> str:
+  """What exported codecs keep of the codes and of accuracy."""
+  warning, measured = _read(folder, "benchmarks/exports.json")
+  rows = pd.DataFrame(measured["exports"])
+  rows["format"] += " " + rows["precision"]
+  rows["codes_that_differ"] = rows["codes_that_differ"].map("{:.4%}".format)
+  rows["size, kB"] = (rows["bytes"] / 1000).map("{:.0f}".format)
+  columns = ["codec", "format", "size, kB", "codes_that_differ"]
+  columns += ["entropy_bits_per_feature", "correct_pairs"]
+  shown = rows[[*columns, "correct_pairs_normalized"]]
+  return f"{warning}\n\n{markdown(shown)}"
+
+
 def of_networks(
   folder: pathlib.Path, name: str
 ) -> Iterator[Tuple[str, pathlib.Path]]:

@@ -38,6 +38,7 @@ PAGES = {
   "DEVIATIONS.md": "sensitivity elements teachers effort hashing sq_sweep",
   "FORMAT.md": "portable",
   "docs/enhancer.md": "worth why",
+  "docs/porting.md": "exports",
   "docs/benchmarks.md": "speed",
   "README.md": "results zoo",
 }
