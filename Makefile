@@ -102,6 +102,10 @@ checkpoints: $(ALL) ## Make the shipped codecs again (about two hours)
 	  train rank64-pro-$$l-e$(LONG_EPOCHS) $$l $(LONG_EPOCHS) rank64-faces; \
 	  train dlib-pro-$$l-e$(strip $(DLIB_EPOCHS)) $$l $(DLIB_EPOCHS) dlib-faces; \
 	done
+	mkdir -p build/checkpoints/enhancers
+	$(PY) -m tsenh.train_enhancer --low=build/checkpoints/pro-1e-4 \
+	  --high=build/checkpoints/pro-1e-6 \
+	  --output=build/checkpoints/enhancers/pro-e-1e-4
 	for q in $(QPS); do \
 	  $(PY) -m tsenh.train_sq --qp=$$q --output=build/checkpoints/sq-$$q \
 	    || exit 1; \

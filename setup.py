@@ -60,7 +60,11 @@ setuptools.setup(
   package_data={
     "tsenh": ["py.typed"],
     "tsenh.data": ["*.npz", "*.json", "*.md"],
-    "tsenh.trained": ["*/config.json", "*/weights.npz", "*/tables.npz"],
+    "tsenh.trained": [
+      *("*/config.json", "*/weights.npz", "*/tables.npz"),
+      *("enhancers/*/config.json", "enhancers/*/weights.npz"),
+      "enhancers/*/high/*",
+    ],
   },
   install_requires=[
     # The last full release of tensorflow-compression, and what it fits.

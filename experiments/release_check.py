@@ -15,7 +15,7 @@ from tsenh.base.errors import Error
 def problems() -> Iterator[str]:
   """One line for each thing that is not current."""
   from experiments import staleness
-  from experiments.report import figures, page
+  from experiments.report import demo_page, figures, measurements, page
 
   for path in sorted(page.RESULTS.rglob("*.json")):
     why = staleness.reasons(results.read(str(path)))
@@ -27,6 +27,10 @@ def problems() -> Iterator[str]:
         yield f"{name}: run `make table`"
     except Error as error:
       yield f"{name}: {error}"
+  studies = measurements.studies(page.RESULTS)
+  demo = demo_page.render(next(iter(studies.values())))
+  if demo != demo_page.PATH.read_text(encoding="utf-8"):
+    yield f"{demo_page.PATH.relative_to(page.ROOT)}: run `make table`"
   for name, data, _ in page.pictures():
     path = page.FIGURES / f"{name}.png"
     if not figures.is_current(path, data):

@@ -1,6 +1,7 @@
 """The port in ports/javascript, under Node."""
 
 import json
+import os
 import pathlib
 import random
 import shutil
@@ -12,10 +13,13 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from experiments import choices
+from experiments.report import demo_page, measurements, page
 from tsenh import portable
 from tsenh.base.errors import Error
 from tsenh.data import feature_sets
 from tsenh.features import compressor
+from tsenh.recognition import verification
 
 PORT = ROOT / "ports" / "javascript"
 EXPECTED = ROOT / "tests" / "expected"
@@ -184,3 +188,62 @@ def test_a_file_of_too_many_features_is_refused(tmp_path, lfw, pro):
   process = node("cli.mjs", "decode", *flags, "--max_features=19", check=False)
   assert "holds 20 features, more than the 19" in process.stderr
   node("cli.mjs", "decode", *flags, "--max_features=20")
+
+
+# The page to try it on.
+
+
+def test_the_page_is_current():
+  studies = measurements.studies(page.RESULTS)
+  found = demo_page.render(next(iter(studies.values())))
+  assert demo_page.PATH.read_text(encoding="utf-8") == found, "run `make table`"
+
+
+def test_the_page_in_a_browser(tmp_path, lfw, pro, sq):
+  """In headless Chromium; CONTRIBUTING.md says how to get it."""
+  modules = os.environ.get("TSENH_BROWSER")
+  if not modules:
+    pytest.skip("TSENH_BROWSER names no folder with Chromium")
+  good, other, bad = (tmp_path / f"{name}.tsf" for name in ("a", "b", "c"))
+  good.write_bytes(pro.compress(lfw.features[:7]))
+  other.write_bytes(sq.compress(lfw.features[:5]))
+  bad.write_bytes(pro.compress(lfw.features[:7])[:-5])
+  folder = ROOT / "checkpoints" / "sq-40"
+  with_codec = [other, folder / "config.json", folder / "tables.npz"]
+  groups = [[good], [bad], [other], with_codec]
+  process = node(
+    "page/browser.mjs",
+    modules,
+    demo_page.PATH,
+    *(",".join(map(str, group)) for group in groups),
+  )
+  told = json.loads(process.stdout)
+  assert told["errors"] == told["elsewhere"] == []
+  assert told["width"] <= 390  # Nothing to scroll sideways on a phone.
+  first, second, *files = told["shown"]
+  assert first["points"] == len(choices.LAMBDAS) == second["points"]
+  assert "Lambda 0.0001," in first["about"]
+  assert "Lambda 0.000001," in second["about"]
+  assert "decoded and enhanced" in first["distances"]
+  assert "decoded and enhanced" not in second["distances"]
+  names = ("Before: the same person", "Before: two people")
+  assert names[0] in first["verdict"] and names[1] in second["verdict"]
+  # What the page computes is what Python does.
+  faces = feature_sets.load("lfw")
+  people, counts = np.unique(faces.identities, return_counts=True)
+  person = people[(counts > 1) & (people >= 0)][0]
+  rows = np.flatnonzero(faces.identities == person)[:2]
+  low = compressor.load("pro-1e-4")
+  decoded = low.decompress(low.compress(faces.features[rows]))
+  pair = verification.normalize(decoded)
+  distance = verification.squared_distances(pair, np.array([[0, 1]]))[0]
+  assert f"decoded\t{distance:.3f}" in first["distances"]
+  said = [shown["decoded"] for shown in files]
+  assert said[0].startswith(
+    "a.tsf: 7 features of 128 numbers, written with pro"
+  )
+  assert said[1].startswith("the file is damaged: its index")
+  assert said[2].startswith("no codec here wrote it")
+  assert said[3].startswith(
+    "b.tsf: 5 features of 128 numbers, written with your"
+  )

@@ -138,6 +138,21 @@ def test_the_shipped_codecs_are_the_papers_recipe():
       check_recipe(folder, float(lmbda), features, epochs)
 
 
+def test_the_shipped_enhancer_is_known_by_its_name(lfw):
+  codec = compressor.load("pro-1e-4", "pro-e-1e-4")
+  high = compressor.load("pro-1e-6").transform
+  assert codec.enhancement.high.digest() == high.digest()
+  faces = lfw.features[:500]
+  data = codec.compress(faces)
+  plain, enhanced = (
+    np.square(c.decompress(data) - faces).sum()
+    for c in (compressor.load("pro-1e-4"), codec)
+  )
+  assert 0.9 * plain < enhanced < plain
+  with pytest.raises(Error, match="pro-e-1e-4: the run of pro-e, expected one"):
+    compressor.load("pro-e-1e-4")
+
+
 def check_recipe(folder, lmbda, features, epochs):
   config = json.loads((folder / "config.json").read_text())
   recipe = {

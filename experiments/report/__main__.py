@@ -3,8 +3,10 @@ r"""Makes the pages and figures from recorded results, and nothing else.
   python -m experiments.report
 
 brings what stands between the markers of docs/paper.md, docs/paper-rank64.md,
-docs/enhancer.md, README.md, DEVIATIONS.md, FORMAT.md and docs/benchmarks.md up
-to date with experiments/results, and the figures of docs/figures.
+docs/enhancer.md, docs/porting.md, README.md, DEVIATIONS.md, FORMAT.md and
+docs/benchmarks.md up to date with experiments/results, draws the figures of
+docs/figures, and makes ports/javascript/page/index.html, where the codec is
+tried in a browser.
 
   python -m experiments.report --html=build/report
 
@@ -67,7 +69,7 @@ def main():
   if _RESULTS.value:
     _of_folder(_RESULTS.value, pathlib.Path(_OUTPUT.value).resolve())
     return
-  from experiments.report import figures, page
+  from experiments.report import demo_page, figures, measurements, page
 
   if _HTML.value:
     folder = pathlib.Path(_HTML.value)
@@ -84,6 +86,8 @@ def main():
       print(f"wrote {path}")
   for name in page.PAGES:
     _write(page.ROOT / name, page.updated(name))
+  studies = measurements.studies(page.RESULTS)
+  _write(demo_page.PATH, demo_page.render(next(iter(studies.values()))))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ HIGH = "high"
 CONFIG = "config.json"
 WEIGHTS = "weights.npz"
 TABLES = "tables.npz"
+ENHANCERS = f"enhancers/*/{CONFIG}"  # The shipped ones.
 _STATE = "training_state.npz"
 _VALIDATION = "validation.json"
 _PACKAGE = pathlib.Path(__file__).parent.parent
@@ -66,12 +67,16 @@ class Stored(Protocol):
     """SHA-256 of its function, in hexadecimal."""
 
 
-def shipped() -> Dict[str, pathlib.Path]:
-  """The folders of the codecs that come with the package, by name."""
+def shipped(pattern: str = f"*/{CONFIG}") -> Dict[str, pathlib.Path]:
+  """The folders of the codecs that come with the package, by name.
+
+  Args:
+    pattern: which of the package's runs; others are `ENHANCERS`.
+  """
   return {
     config.parent.name: config.parent
     for folder in _SHIPPED
-    for config in sorted(folder.glob(f"*/{CONFIG}"))
+    for config in sorted(folder.glob(pattern))
   }
 
 
@@ -92,17 +97,17 @@ def codec_help() -> str:
 
 
 def find(name: str) -> pathlib.Path:
-  """The folder of a run or of a shipped codec.
+  """The folder of a run or of a shipped codec or enhancer.
 
   Raises:
     Error: if there is none.
   """
-  known = shipped()
+  known = {**shipped(), **shipped(ENHANCERS)}
   if name in known:
     return known[name]
   if not (pathlib.Path(name) / CONFIG).is_file():
     raise Error(
-      f"{name}: neither a run folder (no {CONFIG} in it) nor a shipped codec"
+      f"{name}: neither a run folder (no {CONFIG} in it) nor a shipped one"
       f" ({', '.join(known) or 'none'})."
     )
   return pathlib.Path(name)

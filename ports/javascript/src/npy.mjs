@@ -13,7 +13,8 @@ const TYPES = {
   "<i4": [(view, at) => view.getInt32(at, true), 4],
 };
 
-function fromHalf(bits) {
+/** A half-precision number of its 16 bits. */
+export function fromHalf(bits) {
   const exponent = (bits >> 10) & 31;
   const fraction = bits & 1023;
   const sign = bits >> 15 ? -1 : 1;
