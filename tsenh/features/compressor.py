@@ -20,6 +20,7 @@ from typing import (
   Dict,
   Iterable,
   Iterator,
+  NamedTuple,
   Optional,
   Tuple,
   TypeVar,
@@ -268,17 +269,8 @@ def load(name: str, enhancer: Optional[str] = None) -> Compressor:
     Error: if there is no such codec or enhancer, it is unfinished or damaged,
       or the enhancer is for another codec.
   """
-  folder, config = run_folders.finished(name)
-  transform = _read_model(name, folder, config, CODECS)
-  path = folder / run_folders.TABLES
-  coder = entropy.EntropyCoder.from_tables(arrays.read_all(path), path)
-  _check_digest(path, coder.digest(), config.get("table_digest"))
-  if coder.code_dim != transform.code_dim:
-    raise Error(
-      f"{path}: tables for codes of {coder.code_dim} elements, expected"
-      f" {transform.code_dim}."
-    )
-  codec = Compressor(name, transform, coder)
+  run = read_run(name, CODECS)
+  codec = Compressor(name, run.build(), read_coder(run))
   if enhancer is None:
     return codec
   enhancement = load_enhancement(enhancer, codec)
@@ -312,47 +304,55 @@ def load_frozen(name: str, training_set: feature_sets.FeatureSet) -> Codec:
 
 def load_enhancement(name: str, codec: Compressor) -> AnyEnhancement:
   """The enhancer of that name or folder, for this codec's codes."""
+  run, high = read_enhancer(name, codec)
+  if run.kind is Enhancer:
+    return Enhancement(run.build(), high.build())
+  if run.kind is SQEnhancer:
+    return SQEnhancement(run.build(), codec.transform)
+  return DecoderEnhancement(run.build())
+
+
+class Run(NamedTuple):
+  """What the folder of a finished run holds, checked, with nothing built.
+
+  Attributes:
+    folder: its own.
+    config: of it.
+    kind: the class of its model.
+    architecture: the arguments that build it.
+    weights: its arrays, in the order of `kind.shapes`.
+  """
+
+  folder: pathlib.Path
+  config: Dict[str, Any]
+  kind: Any
+  architecture: Dict[str, Any]
+  weights: Dict[str, np.ndarray]
+
+  def build(self):
+    """The model.
+
+    Raises:
+      Error: if the arrays are of other types than its own.
+    """
+    model = self.kind(**self.architecture)
+    if self.weights:
+      try:
+        model.assign(self.weights)
+      except Error as error:
+        path = self.folder / run_folders.WEIGHTS
+        raise Error(f"{path}: {error}") from error
+    return model
+
+
+def read_run(name: str, kinds: Dict[str, Any]) -> Run:
+  """Reads a finished run, which must be of one of these kinds.
+
+  Raises:
+    Error: if it is none, or its configuration, weights and digest do not go
+      together. No memory is taken for what the weights do not bear out.
+  """
   folder, config = run_folders.finished(name)
-  enhancer = _read_model(name, folder, config, ENHANCERS)
-  low = codec.transform
-  if low.digest() != config.get("low_digest"):
-    raise Error(f"{name}: made for another codec's codes than {codec.name}'s.")
-  if isinstance(enhancer, SQEnhancer):
-    enhancement = SQEnhancement(enhancer, low)
-    fits = isinstance(low, ScalarQuantizer) and (
-      enhancer.feature_dim == low.feature_dim
-    )
-  elif isinstance(enhancer, Decoder):
-    enhancement = DecoderEnhancement(enhancer)
-    fits = isinstance(low, Codec) and (
-      (enhancer.code_dim, enhancer.clip, enhancer.feature_dim)
-      == (low.code_dim, low.clip, low.feature_dim)
-    )
-  else:
-    path = folder / run_folders.HIGH
-    high = load(str(path)).transform
-    _check_digest(path, high.digest(), config.get("high_digest"))
-    enhancement = Enhancement(enhancer, high)
-    fits = (
-      isinstance(low, Codec)
-      and isinstance(high, Codec)
-      and (
-        (enhancer.low_dim, enhancer.low_clip, low.feature_dim)
-        == (low.code_dim, low.clip, high.feature_dim)
-        and (enhancer.high_dim, enhancer.high_clip)
-        == (high.code_dim, high.clip)
-      )
-    )
-  # The digests are whatever the folders say.
-  if not fits:
-    raise Error(f"{name}: of other dimensions or clips than its codecs.")
-  return enhancement
-
-
-def _read_model(
-  name: str, folder: pathlib.Path, config: Dict[str, Any], kinds: Dict[str, Any]
-):
-  """The model of a finished run, which must be of one of these kinds."""
   kind = kinds.get(str(config["kind"]))
   if kind is None:
     raise Error(
@@ -364,7 +364,6 @@ def _read_model(
   configs.check(config, keys, folder / run_folders.CONFIG)
   architecture = {key: config[key] for key in keys}
   path = folder / run_folders.WEIGHTS
-  # All of it before anything of that size is built.
   shapes = kind.shapes(**architecture)
   found = arrays.read_all(path) if shapes else {}
   if {name: array.shape for name, array in found.items()} != shapes:
@@ -374,13 +373,61 @@ def _read_model(
   weights = {name: found[name] for name in shapes}
   digest = kind.digest_of(architecture, weights)
   _check_digest(path, digest, config.get(f"{kind.ROLE}_digest"))
-  model = kind(**architecture)
-  if weights:
-    try:
-      model.assign(weights)
-    except Error as error:
-      raise Error(f"{path}: {error}") from error
-  return model
+  return Run(folder, config, kind, architecture, weights)
+
+
+def read_coder(run: Run) -> entropy.EntropyCoder:
+  """The entropy coder of a codec's run.
+
+  Raises:
+    Error: if its tables are damaged or another codec's.
+  """
+  path = run.folder / run_folders.TABLES
+  coder = entropy.EntropyCoder.from_tables(arrays.read_all(path), path)
+  _check_digest(path, coder.digest(), run.config.get("table_digest"))
+  # SQ and PCA have as many elements as dimensions.
+  feature_dim = run.architecture["feature_dim"]
+  code_dim = run.architecture.get("code_dim", feature_dim)
+  if coder.code_dim != code_dim:
+    raise Error(f"{path}: for codes of {coder.code_dim}, not {code_dim}.")
+  return coder
+
+
+def read_enhancer(name: str, codec: Compressor) -> Tuple[Run, Optional[Run]]:
+  """Reads an enhancer for this codec's codes.
+
+  Returns:
+    Its run, and that of the high-rate codec that decodes, if there is one.
+
+  Raises:
+    Error: as `read_run` does; also if it is for other codecs than these.
+  """
+  run, high = read_run(name, ENHANCERS), None
+  if codec.transform.digest() != run.config.get("low_digest"):
+    raise Error(f"{name}: made for another codec's codes than {codec.name}'s.")
+  # A digest is whatever a folder says, so dimensions and clips are compared.
+  low = codec.transform.architecture()
+  if run.kind is Enhancer:
+    path = run.folder / run_folders.HIGH
+    high = read_run(str(path), {Codec.KIND: Codec})
+    read_coder(high)  # It has no use here, but belongs to a codec.
+    digest = high.config["codec_digest"]
+    _check_digest(path, digest, run.config.get("high_digest"))
+    expected = {
+      "low_dim": low.get("code_dim"),
+      "low_clip": low.get("clip"),
+      "high_dim": high.architecture["code_dim"],
+      "high_clip": high.architecture["clip"],
+    }
+    fits = high.architecture["feature_dim"] == low["feature_dim"]
+  else:
+    shared = run.architecture.keys() & {"feature_dim", "code_dim", "clip"}
+    expected = {key: low.get(key) for key in shared}
+    fits = True
+  own = {key: run.architecture[key] for key in expected}
+  if own != expected or not fits:
+    raise Error(f"{name}: of other dimensions or clips than its codecs.")
+  return run, high
 
 
 def _is_finite(array: np.ndarray) -> bool:
