@@ -38,6 +38,14 @@ _START = flags.DEFINE_integer(
 _COUNT = flags.DEFINE_integer(
   "count", None, "How many features. (default: all from --start)", lower_bound=1
 )
+_MAX_FEATURES = flags.DEFINE_integer(
+  "max_features",
+  None,
+  "Refuse to decode more features than these: a damaged or hostile file of some"
+  " hundred bytes may state millions. (default: 64 for each byte of the input,"
+  " which no file of --block_size=1024 or less exceeds)",
+  lower_bound=1,
+)
 flags.mark_flags_as_required(["codec", "input", "output"])
 
 
@@ -65,7 +73,9 @@ def main():
     count = _COUNT.value
     if count is None:
       count = header.num_features - _START.value
-    decoded = compressor.decode(codec, input_file, header, _START.value, count)
+    decoded = compressor.decode(
+      codec, input_file, header, _START.value, count, _MAX_FEATURES.value
+    )
     with _array_file(_OUTPUT.value) as file:
       shape = (count, header.feature_dim)
       np.lib.format.write_array_header_1_0(

@@ -5,13 +5,14 @@
   data = portable.compress(codec, features)  # The bytes of a .tsf file.
   features = portable.decompress(codec, data)
 
-FORMAT.md is the text to this code. Nothing is shared with the TensorFlow
-implementation, so that each can be held against the other. It is for reading
+FORMAT.md is the text to this code. Nothing but the reading of .npz and JSON is
+shared with the TensorFlow implementation, so that each can be held against the
+other. It is for reading
 and for small machines: the range coder is a Python loop.
 """
 
 import bisect
-import json
+import hashlib
 import pathlib
 import struct
 import zlib
@@ -19,11 +20,14 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from tsenh.base import arrays, configs
 from tsenh.base.errors import Error
 
 MAGIC, VERSION = b"TSF\x1a", 1
 SHARED, SEPARATE = 0, 1
 HEADER_BYTES, MAX_BLOCK_SIZE = 48, 1 << 16
+FEATURES_PER_BYTE = 64  # More take a reader that asks for them.
+MAX_MAGNITUDE = 1e6  # Of a feature's elements.
 TOTAL = 1 << 16  # The frequencies of a table's symbols sum to it.
 
 
@@ -58,51 +62,175 @@ class PortableEnhancer(NamedTuple):
 
 
 def load(folder: str) -> PortableCodec:
-  """Reads the finished run folder of a codec."""
-  config, weights = _read(folder, "codec_digest", "pro")
-  with np.load(pathlib.Path(folder) / "tables.npz") as arrays:
-    lower, cdf = arrays["lower"].tolist(), arrays["cdf"].tolist()
-  cdf = [row[: row.index(TOTAL) + 1] for row in cdf]
-  if any(row[0] != 0 or row != sorted(set(row)) for row in cdf):
-    raise Error(f"{folder}: the entropy tables are damaged.")
-  return PortableCodec(config, weights, lower, cdf)
+  """Reads the finished run folder of a codec.
+
+  Raises:
+    Error: if it is none, unfinished, damaged, or not what its digests say.
+  """
+  keys = ("feature_dim", "code_dim", "hidden_dim", "clip", "gdn", "gdn_layers")
+  config = _read_config(folder, "pro", keys)
+  ins, codes, hidden = (config[key] for key in keys[:3])
+  encoder, decoder = ["fc1", "gdn", "fc2"], ["fc1", "gdn", "fc2"]
+  if config["gdn_layers"] == 2:
+    encoder, decoder = [*encoder, "gdn_code"], ["gdn_code", *decoder]
+  shapes = {
+    **_shapes("encoder", encoder, [ins, hidden, codes]),
+    **_shapes("decoder", decoder, [codes, hidden, ins]),
+  }
+  words = [config[key] for key in keys]
+  weights = _read_weights(folder, shapes, words, config.get("codec_digest"))
+  tables = _read_tables(folder, codes, config.get("table_digest"))
+  return PortableCodec(config, weights, *tables)
 
 
 def load_enhancer(folder: str) -> PortableEnhancer:
-  """Reads the finished run folder of an enhancer."""
-  config, weights = _read(folder, "high_digest", "pro-e")
-  high = load(f"{folder}/high")
-  if config["high_digest"] != high.config["codec_digest"]:
+  """Reads the finished run folder of an enhancer.
+
+  Raises:
+    Error: as `load` does; also if `high/` is another codec than its own.
+  """
+  keys = "low_dim high_dim hidden_dim low_clip high_clip gdn clip_enhanced"
+  keys = keys.split()
+  config = _read_config(folder, "pro-e", keys, ["num_layers"])
+  layers, num_layers = ["fc1"], config.get("num_layers", 2)
+  for layer in range(2, num_layers + 1):
+    layers += ["gdn" if layer == 2 else f"gdn{layer - 1}", f"fc{layer}"]
+  low, high, hidden = (config[key] for key in keys[:3])
+  dims = [low, *[hidden] * (num_layers - 1), high]
+  words = [config[key] for key in keys] + [num_layers] * (num_layers > 2)
+  shapes = _shapes("enhancer", layers, dims)
+  digest = config.get("enhancer_digest")
+  weights = _read_weights(folder, shapes, words, digest)
+  codec = load(f"{folder}/high")
+  its = [codec.config[key] for key in ("codec_digest", "code_dim", "clip")]
+  if [config.get("high_digest"), high, config["high_clip"]] != its:
     raise Error(f"{folder}: high/ is another codec than it was trained for.")
-  return PortableEnhancer(config, weights, high)
+  return PortableEnhancer(config, weights, codec)
 
 
-def _read(
-  folder: str, digest: str, kind: str
-) -> Tuple[Dict, Dict[str, np.ndarray]]:
-  path = pathlib.Path(folder)
-  config = json.loads((path / "config.json").read_text())
+def _read_config(
+  folder: str, kind: str, keys: Sequence[str], optional: Sequence[str] = ()
+) -> Dict[str, Any]:
+  """The configuration of a finished run, with sound values for the keys."""
+  path = pathlib.Path(folder) / "config.json"
+  config = configs.read(path)
   if config["status"] != "finished":
     raise Error(f"{folder}: the run is unfinished.")
   # Runs of version 0.1.0 do not say what they are.
-  if digest not in config or config.get("kind", kind) != kind:
+  marks = {"lambda": "pro", "high_digest": "pro-e"}
+  before_0_2 = next((marks[key] for key in marks if key in config), None)
+  if config.get("kind", before_0_2) != kind:
     raise Error(f"{folder}: the run of something else than {kind}.")
-  with np.load(path / "weights.npz") as arrays:
-    return config, {name: np.float64(arrays[name]) for name in arrays.files}
+  configs.check(config, [*keys, *(set(optional) & config.keys())], path)
+  return config
+
+
+def _shapes(
+  network: str, layers: Sequence[str], dims: Sequence[int]
+) -> Dict[str, Tuple[int, ...]]:
+  """Names and shapes of a network's weights, in the order of section 2."""
+  shapes, width, dims = {}, dims[0], iter(dims[1:])
+  for layer in layers:
+    name, before = f"{network}/{layer}", width
+    if layer.startswith("fc"):
+      width = next(dims)
+      shapes[f"{name}/kernel"] = (before, width)
+      shapes[f"{name}/bias"] = (width,)
+    else:
+      shapes[f"{name}/reparam_beta"] = (width,)
+      shapes[f"{name}/reparam_gamma"] = (width, width)
+  return shapes
+
+
+def _read_weights(
+  folder: str, shapes: Dict[str, Tuple], words: Sequence, digest: Any
+) -> Dict[str, np.ndarray]:
+  """The weights, float64 by name, checked against shapes and digest."""
+  path = pathlib.Path(folder) / "weights.npz"
+  weights = arrays.read_all(path)
+  if {name: array.shape for name, array in weights.items()} != shapes or any(
+    array.dtype != np.float32 or not np.isfinite(array).all()
+    for array in weights.values()
+  ):
+    raise Error(f"{path}: not the weights of this architecture.")
+  text = " ".join(map(_word, words))
+  sha = hashlib.sha256(text.encode())
+  for name in shapes:
+    sha.update(name.encode() + weights[name].astype("<f4").tobytes())
+  _check_digest(path, sha, digest)
+  return {name: np.float64(array) for name, array in weights.items()}
+
+
+def _word(value: Any) -> str:
+  """A value as the digest has it: 20, not 20.0; 1, not True."""
+  if isinstance(value, str):
+    return value
+  return f"{value:g}" if isinstance(value, float) else f"{value:d}"
+
+
+def _read_tables(
+  folder: str, code_dim: int, digest: Any
+) -> Tuple[List[int], List[List[int]]]:
+  """`lower` and `cdf` without its padding; see section 3."""
+  path = pathlib.Path(folder) / "tables.npz"
+  tables = arrays.read_all(path)
+  damaged = Error(f"{path}: the entropy tables are damaged.")
+  if tables.keys() != {"lower", "cdf"} or any(
+    array.dtype != np.int32 for array in tables.values()
+  ):
+    raise damaged
+  lower, cdf = tables["lower"], tables["cdf"]
+  if lower.shape != (code_dim,) or cdf.ndim != 2 or len(cdf) != code_dim:
+    raise damaged
+  sha = hashlib.sha256(np.array(cdf.shape, "<i4").tobytes())
+  sha.update(lower.astype("<i4").tobytes() + cdf.astype("<i4").tobytes())
+  lower, rows = lower.tolist(), []
+  for first, row in zip(lower, cdf.tolist()):
+    size = row.index(TOTAL) + 1 if TOTAL in row else 0
+    used, padding = row[:size], row[size:]
+    if (
+      size < 2
+      or used[0] != 0
+      or used != sorted(set(used))
+      or set(padding) - {TOTAL}
+      or first + size - 3 >= 1 << 31
+    ):
+      raise damaged
+    rows.append(used)
+  _check_digest(path, sha, digest)
+  return lower, rows
+
+
+def _check_digest(path: pathlib.Path, sha, digest: Any) -> None:
+  if sha.hexdigest() != digest:
+    raise Error(f"{path}: not the file that config.json describes.")
 
 
 # The networks.
 
 
 def encode(codec: PortableCodec, features: np.ndarray) -> np.ndarray:
-  """Eq. (1): integer codes, int32 [n, code_dim], of float [n, feature_dim]."""
-  if not np.isfinite(features).all():
-    raise Error("a feature is not finite.")
+  """Eq. (1): integer codes, int32 [n, code_dim], of float [n, feature_dim].
+
+  Raises:
+    Error: if these are not features of this codec, one at least, finite and of
+      magnitude 1e6 or less.
+  """
+  features = np.asarray(features)
+  if features.dtype.kind != "f" or features.shape[1:] != (
+    codec.config["feature_dim"],
+  ):
+    raise Error(f"features {features.dtype} {list(features.shape)} do not fit.")
+  # NaN and infinity fail the comparison as well.
+  if not len(features) or not (np.abs(features) <= MAX_MAGNITUDE).all():
+    raise Error("there is no feature, or one is not finite or beyond 1e6.")
   x = _dense(codec, "encoder/fc1", np.float64(features))
   x = _gdn(codec, "encoder/gdn", x)
   x = _dense(codec, "encoder/fc2", x)
   if codec.config["gdn_layers"] == 2:
     x = _gdn(codec, "encoder/gdn_code", x)
+  if not np.isfinite(x).all():
+    raise Error("a code is not finite; the codec's weights are damaged.")
   clip = codec.config["clip"]
   return np.rint(np.clip(x, -clip, clip)).astype(np.int32)  # Halves to even.
 
@@ -135,7 +263,8 @@ def enhance(enhancer: PortableEnhancer, codes: np.ndarray) -> np.ndarray:
 
 
 def _check(codes: np.ndarray, clip: float) -> None:
-  if np.abs(codes).max() > np.rint(clip):
+  # Not their magnitudes: that of -2^31 is no int32.
+  if codes.max() > np.rint(clip) or codes.min() < -np.rint(clip):
     raise Error("a code's element is beyond the codec's clip.")
 
 
@@ -316,7 +445,23 @@ def compress(
 def compress_codes(
   codec: PortableCodec, codes: np.ndarray, packing: int, block_size: int
 ) -> bytes:
-  """A whole .tsf file of codes, int [n, code_dim]."""
+  """A whole .tsf file of codes, int [n, code_dim].
+
+  Raises:
+    Error: if no reader would take it.
+  """
+  if (
+    codes.dtype.kind not in "iu"
+    or codes.ndim != 2
+    or codes.shape[0] < 1
+    or codes.shape[1] != codec.config["code_dim"]
+  ):
+    raise Error(
+      f"codes {codes.dtype} {list(codes.shape)} do not fit the codec."
+    )
+  _check(codes, codec.config["clip"])
+  if packing not in (SHARED, SEPARATE) or not 1 <= block_size <= MAX_BLOCK_SIZE:
+    raise Error(f"packing {packing}, block size {block_size}: no such file.")
   header = struct.pack(
     "<4sBBHIIIQ8s8s",
     MAGIC,
@@ -343,23 +488,45 @@ def decompress(
   codec: PortableCodec,
   data: bytes,
   enhancer: Optional[PortableEnhancer] = None,
+  max_features: Optional[int] = None,
 ) -> np.ndarray:
-  """The features of a whole .tsf file, float32 [n, feature_dim]."""
-  codes = decompress_codes(codec, data)
+  """The features of a whole .tsf file, float32 [n, feature_dim].
+
+  Raises:
+    Error: as `decompress_codes` does; also if the enhancer is another codec's.
+  """
+  codes = decompress_codes(codec, data, max_features)
   if enhancer is None:
     return decode(codec, codes)
-  if enhancer.config["low_digest"] != codec.config["codec_digest"]:
+  own, low, high = enhancer.config, codec.config, enhancer.high.config
+  if (own.get("low_digest"), own["low_dim"], own["low_clip"]) != (
+    low["codec_digest"],
+    low["code_dim"],
+    low["clip"],
+  ) or high["feature_dim"] != low["feature_dim"]:
     raise Error("the enhancer is for another codec's codes.")
   return decode_enhanced(enhancer, codes)
 
 
-def decompress_codes(codec: PortableCodec, data: bytes) -> np.ndarray:
+def decompress_codes(
+  codec: PortableCodec, data: bytes, max_features: Optional[int] = None
+) -> np.ndarray:
   """The codes of a whole .tsf file, int32 [n, code_dim].
 
+  Args:
+    codec: from `load`.
+    data: the file's bytes.
+    max_features: refuse more than these; None is 64 for each byte.
+
   Raises:
-    Error: if the file is damaged, of another version, or another codec's.
+    Error: if the file is damaged, of another version, or another codec's, or
+      holds more features than it may.
   """
   packing, block_size, num_features = _read_header(codec, data)
+  if max_features is None:
+    max_features = FEATURES_PER_BYTE * len(data)
+  if num_features > max_features:
+    raise Error(f"{num_features} features, but the limit is {max_features}.")
   codes, lengths, position = [], [], HEADER_BYTES
   for start in range(0, num_features, block_size):
     expected = min(block_size, num_features - start)

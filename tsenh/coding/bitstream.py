@@ -15,6 +15,10 @@ VERSION = 1
 PACKINGS = ("shared", "separate")
 DEFAULT_BLOCK_SIZE = 1024
 MAX_BLOCK_SIZE = 1 << 16
+# Features that a file may hold for each of its bytes, unless the reader says
+# otherwise: a block takes 16 bytes beside its payload, so no file of blocks of
+# the default size or smaller has more.
+FEATURES_PER_BYTE = 64
 
 _HEADER = struct.Struct("<4sBBHIIIQ8s8s")
 _BLOCK = struct.Struct("<II")  # count, length; then the CRC.
@@ -206,11 +210,45 @@ def read_range(
     Error: as `read_index` and `read_blocks` do.
   """
   positions = read_index(file, header)
+  ends = [*positions[1:], file.tell() - 4 * header.num_blocks - _CRC.size]
   first = start // header.block_size
   last = (start + count - 1) // header.block_size
   for block in range(first, last + 1):
     file.seek(positions[block])
-    yield block, _read_block(file, header, block)
+    payload = _read_block(file, header, block)
+    if file.tell() != ends[block]:
+      raise Error(f"block {block} is not as long as the index says.")
+    yield block, payload
+
+
+def sparing(
+  payloads: Iterable[Tuple[int, bytes]], header: Header
+) -> Iterator[Tuple[int, bytes]]:
+  """Passes on the blocks of a file whose size is not known yet.
+
+  Args:
+    payloads: numbers and payloads of all blocks from the first on.
+    header: from `read_header`.
+
+  Raises:
+    Error: before a block with which there are more features than
+      `FEATURES_PER_BYTE` allows for the bytes so far.
+  """
+  features, size = 0, HEADER_BYTES
+  for block, payload in payloads:
+    features += header.count(block)
+    size += _BLOCK.size + _CRC.size + len(payload)
+    check_count(features, FEATURES_PER_BYTE * size)
+    yield block, payload
+
+
+def check_count(features: int, limit: int) -> None:
+  """Raises an Error if these are more features than a reader asked for."""
+  if features > limit:
+    raise Error(
+      f"{features} features, but the limit is {limit}; if the file is to be"
+      " trusted, set max_features to what you expect."
+    )
 
 
 def _read_block(file: BinaryIO, header: Header, block: int) -> bytes:

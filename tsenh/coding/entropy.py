@@ -22,6 +22,7 @@ TOTAL = 1 << PRECISION
 # The widest table; values further out are escaped. SQ at a small QP needs it.
 MAX_SYMBOLS = 4096
 ESCAPE_BITS = 32
+MAX_VALUE = 2**31 - 1  # Of an element.
 
 
 def fit_tables(codes: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
@@ -82,17 +83,7 @@ class EntropyCoder:
     Raises:
       Error: if these are not tables.
     """
-    ok = (
-      lower.dtype == cdf.dtype == np.int32
-      and cdf.ndim == 2
-      and lower.shape == cdf.shape[:1]
-      and cdf.shape[1] >= 2
-      and (cdf[:, 0] == 0).all()
-      and (cdf[:, -1] == TOTAL).all()
-      # Rising up to 2^16, then padding.
-      and ((np.diff(cdf) > 0) | (cdf[:, :-1] == TOTAL)).all()
-    )
-    if not ok:
+    if not _are_tables(lower, cdf):
       raise Error("the entropy tables are damaged.")
     self.lower = lower
     self.cdf = cdf
@@ -114,7 +105,10 @@ class EntropyCoder:
     """
     if set(tables) != {"lower", "cdf"}:
       raise Error(f"{source}: not entropy tables.")
-    return cls(tables["lower"], tables["cdf"])
+    try:
+      return cls(tables["lower"], tables["cdf"])
+    except Error as error:
+      raise Error(f"{source}: {error}") from error
 
   @property
   def tables(self) -> Dict[str, np.ndarray]:
@@ -211,6 +205,27 @@ class EntropyCoder:
     if not gen_ops.entropy_decode_finalize(handle).numpy().all():
       raise Error("a block's string does not end where its codes do.")
     return symbols.numpy()
+
+
+def _are_tables(lower: np.ndarray, cdf: np.ndarray) -> bool:
+  """Whether they are what FORMAT.md, section 3, says."""
+  if not (
+    lower.dtype == cdf.dtype == np.int32
+    and cdf.ndim == 2
+    and lower.shape == cdf.shape[:1]
+    and cdf.shape[0] >= 1
+    and cdf.shape[1] >= 2
+  ):
+    return False
+  before, after = cdf[:, :-1], cdf[:, 1:]
+  last = lower.astype(np.int64) + (cdf < TOTAL).sum(axis=1) - 2
+  return bool(
+    (cdf[:, 0] == 0).all()
+    and (cdf[:, -1] == TOTAL).all()
+    # Rising up to 2^16, then padding.
+    and ((before < after) | ((before == TOTAL) & (after == TOTAL))).all()
+    and (last <= MAX_VALUE).all()
+  )
 
 
 def _read_escapes(payload: bytes) -> Tuple[np.ndarray, bytes]:

@@ -15,17 +15,15 @@ or a plain `.npy` file with `features` alone. The sets that come with the
 package are known by name wherever a path is (`tsenh.data.manifests`).
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import pathlib
 import zipfile
-import zlib
-from typing import Iterator, Optional
+from typing import BinaryIO, Optional
 
 import numpy as np
 
-from tsenh.base import files
+from tsenh.base import arrays, files
 from tsenh.base.errors import Error
 from tsenh.data import manifests
 
@@ -82,33 +80,34 @@ def load(source: str) -> FeatureSet:
   if info and info.split:
     return _load_part(info)
   if path.suffix == ".npy":
-    with readable(path):
-      array = np.load(path, mmap_mode="r", allow_pickle=False)
+    with arrays.readable(source), open(path, "rb") as file:
+      header = read_header(file, source)
+      array = arrays.map_elements(file, header, source)
     return FeatureSet(check_features(array, source))
-  with readable(path), np.load(path, allow_pickle=False) as archive:
-    stored = {
-      field.name: field.name for field in dataclasses.fields(FeatureSet)
+  stored = {field.name: field.name for field in dataclasses.fields(FeatureSet)}
+  if info and info.protocol:
+    for name in ("pairs", "is_same"):
+      stored[name] = f"{name}_{info.protocol}"
+  with arrays.open_archive(path) as archive:
+    with open_features(archive, source) as file:
+      read_header(file, source)
+    found = arrays.names(archive)
+    loaded = {
+      name: arrays.read_entry(archive, key)
+      for name, key in stored.items()
+      if key in found
     }
-    if info and info.protocol:
-      for name in ("pairs", "is_same"):
-        stored[name] = f"{name}_{info.protocol}"
-    arrays = {
-      name: archive[key] for name, key in stored.items() if key in archive.files
-    }
-    found = ", ".join(archive.files) or "none"
-  if "features" not in arrays:
-    raise Error(f"{source}: no array 'features' (found: {found}).")
-  return _check(arrays, source)
+  return _check(loaded, source)
 
 
 def save(path: str, feature_set: FeatureSet) -> None:
   """Writes a feature set as a compressed `.npz`, whole or not at all."""
-  arrays = {
+  known = {
     name: value
     for name, value in vars(feature_set).items()
     if value is not None
   }
-  files.write_arrays(path, arrays, np.savez_compressed)
+  files.write_arrays(path, known, np.savez_compressed)
 
 
 def find(source: str) -> pathlib.Path:
@@ -157,25 +156,39 @@ def _load_part(info: manifests.FeatureSetInfo) -> FeatureSet:
   )
 
 
-@contextlib.contextmanager
-def readable(source) -> Iterator[None]:
-  """Turns what numpy and zipfile raise on a damaged file into an Error."""
-  try:
-    yield
-  except Error:
-    raise
-  except (
-    OSError,
-    EOFError,
-    KeyError,
-    NotImplementedError,
-    SyntaxError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-  ) as error:
-    reason = "it holds Python objects" if "pickle" in str(error) else error
-    raise Error(f"{source}: not a readable numpy file ({reason}).") from error
+def open_features(archive: zipfile.ZipFile, source: str) -> BinaryIO:
+  """Opens the features of a `.npz` for reading in order.
+
+  Raises:
+    Error: if there are none.
+  """
+  found = arrays.names(archive)
+  if "features" not in found:
+    raise Error(
+      f"{source}: no array 'features' (found: {', '.join(found) or 'none'})."
+    )
+  return arrays.open_entry(archive, "features")
+
+
+def read_header(file: BinaryIO, source: str) -> arrays.Header:
+  """Reads the header of a `.npy` file of features.
+
+  Args:
+    file: open for binary reading; left behind the header.
+    source: the file, for the message.
+
+  Raises:
+    Error: if it is none, or not of features in C order.
+  """
+  header = arrays.read_header(file, f"{source}: array 'features'")
+  check_kind(header.dtype, header.shape, source)
+  # Of one column both orders are the same.
+  if header.fortran_order and header.shape[1] > 1:
+    raise Error(
+      f"{source}: array 'features' is in Fortran order, expected C order; "
+      "convert it with numpy.ascontiguousarray."
+    )
+  return header
 
 
 def check_features(array: np.ndarray, source: str) -> np.ndarray:
@@ -193,8 +206,6 @@ def check_features(array: np.ndarray, source: str) -> np.ndarray:
       `MAX_MAGNITUDE`.
   """
   check_kind(array.dtype, array.shape, source)
-  if array.size == 0:
-    raise Error(f"{source}: array 'features' is empty.")
   for start in range(0, len(array), _CHECKED_ROWS):
     check_values(array[start : start + _CHECKED_ROWS], source, start)
   native = array.dtype.newbyteorder("=") == np.float32
@@ -202,7 +213,7 @@ def check_features(array: np.ndarray, source: str) -> np.ndarray:
 
 
 def check_kind(dtype: np.dtype, shape: tuple, source: str) -> None:
-  """Raises an Error unless these are floats of rank 2."""
+  """Raises an Error unless these are floats of rank 2, and some."""
   if dtype.kind != "f" or dtype.itemsize not in (2, 4):
     raise Error(
       f"{source}: array 'features' is {dtype}, expected float32 or float16; "
@@ -212,6 +223,8 @@ def check_kind(dtype: np.dtype, shape: tuple, source: str) -> None:
     raise Error(
       f"{source}: array 'features' has shape {list(shape)}, expected [n, dim]."
     )
+  if 0 in shape:
+    raise Error(f"{source}: array 'features' is empty.")
 
 
 def check_values(rows: np.ndarray, source: str, first_row: int = 0) -> None:
@@ -238,7 +251,7 @@ def check_values(rows: np.ndarray, source: str, first_row: int = 0) -> None:
   )
 
 
-def _check(arrays: dict, source: str) -> FeatureSet:
+def _check(loaded: dict, source: str) -> FeatureSet:
   """A checked feature set from the arrays of a file."""
 
   def fail(name, message):
@@ -247,11 +260,11 @@ def _check(arrays: dict, source: str) -> FeatureSet:
   def first(bad_rows):
     return int(np.flatnonzero(bad_rows)[0])
 
-  features = check_features(arrays["features"], source)
+  features = check_features(loaded["features"], source)
   n = len(features)
   for name, kind in (("names", "U"), ("identities", "iu")):
-    if name in arrays:
-      array = arrays[name]
+    if name in loaded:
+      array = loaded[name]
       if array.dtype.kind not in kind:
         expected = "text" if kind == "U" else "integers"
         fail(name, f"is {array.dtype}, expected {expected}")
@@ -259,14 +272,18 @@ def _check(arrays: dict, source: str) -> FeatureSet:
         fail(
           name, f"has shape {list(array.shape)} beside {n} features, not [{n}]"
         )
-  identities = arrays.get("identities")
+  identities = loaded.get("identities")
   if identities is not None:
+    wrong = (identities < -1) | (identities > np.iinfo(np.int64).max)
+    if wrong.any():
+      row = first(wrong)
+      fail(
+        "identities",
+        f"is {identities[row]} in row {row}, expected -1 to 2^63 - 1",
+      )
     identities = identities.astype(np.int64)
-    if (identities < -1).any():
-      row = first(identities < -1)
-      fail("identities", f"is {identities[row]} in row {row}, expected -1 up")
 
-  pairs, is_same = arrays.get("pairs"), arrays.get("is_same")
+  pairs, is_same = loaded.get("pairs"), loaded.get("is_same")
   if (pairs is None) != (is_same is None):
     fail("pairs", "and array 'is_same' go together, but one is missing")
   if pairs is not None:
@@ -292,12 +309,12 @@ def _check(arrays: dict, source: str) -> FeatureSet:
     _check_folds(is_same, fail)
     pairs = pairs.astype(np.int64)
 
-  provenance = arrays.get("provenance", np.array(""))
+  provenance = loaded.get("provenance", np.array(""))
   if provenance.dtype.kind != "U" or provenance.ndim != 0:
     fail("provenance", "is not one string")
   return FeatureSet(
     features,
-    arrays.get("names"),
+    loaded.get("names"),
     identities,
     pairs,
     is_same,

@@ -3,12 +3,11 @@
 import contextlib
 import dataclasses
 import sys
-import zipfile
 from typing import BinaryIO, Callable, Iterator
 
 import numpy as np
 
-from tsenh.base import files
+from tsenh.base import arrays, files
 from tsenh.base.errors import Error
 from tsenh.data import feature_sets, manifests
 
@@ -64,13 +63,13 @@ def open_stream(source: str, block_size: int) -> Iterator[FeatureStream]:
       yield stream(feature_sets.load(source).features, block_size)
     else:
       path = feature_sets.find(source)
-      with feature_sets.readable(source):
-        file = stack.enter_context(open(path, "rb"))
-        if path.suffix == ".npz":
-          archive = stack.enter_context(zipfile.ZipFile(file))
-          if "features.npy" not in archive.namelist():
-            raise Error(f"{source}: no array 'features'.")
-          file = stack.enter_context(archive.open("features.npy"))
+      if path.suffix == ".npz":
+        archive = stack.enter_context(arrays.open_archive(path))
+        features = feature_sets.open_features(archive, source)
+        file = stack.enter_context(features)
+      else:
+        with arrays.readable(source):
+          file = stack.enter_context(open(path, "rb"))
       yield _npy_stream(file, source, block_size)
 
 
@@ -82,29 +81,13 @@ def _is_part(source: str) -> bool:
 
 def _npy_stream(file: BinaryIO, source: str, block_size: int) -> FeatureStream:
   """The blocks of a `.npy` file that may not be seekable."""
-  with feature_sets.readable(source):
-    version = np.lib.format.read_magic(file)
-    read_header = {
-      (1, 0): np.lib.format.read_array_header_1_0,
-      (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(version)
-    if read_header is None:
-      raise Error(f"{source}: .npy version {version}, expected 1.0 or 2.0.")
-    shape, fortran_order, dtype = read_header(file)
-  feature_sets.check_kind(dtype, shape, source)
-  count, dim = shape
-  if count < 1 or dim < 1:
-    raise Error(f"{source}: array 'features' is empty.")
-  if fortran_order and dim > 1:
-    raise Error(
-      f"{source}: array 'features' is in Fortran order, expected C order; "
-      "convert it with numpy.ascontiguousarray."
-    )
+  header = feature_sets.read_header(file, source)
+  (count, dim), dtype = header.shape, header.dtype
 
   def blocks():
     for start in range(0, count, block_size):
       rows = min(block_size, count - start)
-      with feature_sets.readable(source):
+      with arrays.readable(source):
         data = files.read_fully(file, rows * dim * dtype.itemsize)
       if len(data) < rows * dim * dtype.itemsize:
         row = start + len(data) // (dim * dtype.itemsize)
@@ -114,7 +97,7 @@ def _npy_stream(file: BinaryIO, source: str, block_size: int) -> FeatureStream:
       block = np.frombuffer(data, dtype).reshape(rows, dim)
       feature_sets.check_values(block, source, start)
       yield block.astype(np.float32, copy=False)
-    with feature_sets.readable(source):
+    with arrays.readable(source):
       rest = file.read(1)
     if rest:
       raise Error(f"{source}: bytes follow the {count} features.")

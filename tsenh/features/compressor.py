@@ -20,6 +20,7 @@ from typing import (
   Dict,
   Iterable,
   Iterator,
+  NamedTuple,
   Optional,
   Tuple,
   TypeVar,
@@ -28,6 +29,7 @@ from typing import (
 
 import numpy as np
 
+from tsenh.base import arrays, configs
 from tsenh.base.errors import Error
 from tsenh.coding import bitstream, entropy
 from tsenh.data import feature_sets, manifests, streams
@@ -166,7 +168,11 @@ class Compressor:
     return file.getvalue()
 
   def decompress(
-    self, data: bytes, start: int = 0, count: Optional[int] = None
+    self,
+    data: bytes,
+    start: int = 0,
+    count: Optional[int] = None,
+    max_features: Optional[int] = None,
   ) -> np.ndarray:
     """Decompresses features; of a range only its blocks are decoded.
 
@@ -174,17 +180,53 @@ class Compressor:
       data: what `compress` returned, or the content of a `.tsf` file.
       start: the first feature.
       count: how many features; None is all from `start` on.
+      max_features: refuse more than these; None is 64 for each byte of the
+        data, which no file of blocks of 1,024 features or fewer exceeds.
 
     Returns:
       float32 [count, feature_dim].
 
     Raises:
       Error: if the bytes are damaged, or another codec's, or do not hold the
-        range.
+        range, or hold more features than they may.
     """
     file = io.BytesIO(data)
     header = read_header(self, file)
-    return np.concatenate(list(decode(self, file, header, start, count)))
+    blocks = decode(self, file, header, start, count, max_features)
+    if count is None:
+      count = header.num_features - start
+    try:
+      features = np.empty([count, header.feature_dim], np.float32)
+    except MemoryError as error:
+      raise Error(f"no memory for {count} features.") from error
+    row = 0
+    for block in blocks:
+      features[row : row + len(block)] = block
+      row += len(block)
+    return features
+
+  def decompress_blocks(
+    self, file: BinaryIO, start: int = 0, count: Optional[int] = None
+  ) -> Iterator[np.ndarray]:
+    """Decompresses a file of any size, with the memory of some blocks.
+
+      with open("faces.tsf", "rb") as file:
+        for features in codec.decompress_blocks(file):
+          ...
+
+    Args:
+      file: a `.tsf` file, open for binary reading. A pipe will do.
+      start: the first feature.
+      count: how many features; None is all from `start` on.
+
+    Yields:
+      float32 [k, feature_dim], block by block, each verified before.
+
+    Raises:
+      Error: as `decompress`, but there is no limit.
+    """
+    header = read_header(self, file)
+    yield from decode(self, file, header, start, count, header.num_features)
 
   @functools.cached_property
   def digests(self) -> Tuple[bytes, bytes]:
@@ -227,12 +269,8 @@ def load(name: str, enhancer: Optional[str] = None) -> Compressor:
     Error: if there is no such codec or enhancer, it is unfinished or damaged,
       or the enhancer is for another codec.
   """
-  folder, config = run_folders.finished(name)
-  transform = _read_model(name, folder, config, CODECS)
-  path = folder / run_folders.TABLES
-  coder = entropy.EntropyCoder.from_tables(run_folders.read_arrays(path), path)
-  _check_digest(path, coder.digest(), config.get("table_digest"))
-  codec = Compressor(name, transform, coder)
+  run = read_run(name, CODECS)
+  codec = Compressor(name, run.build(), read_coder(run))
   if enhancer is None:
     return codec
   enhancement = load_enhancement(enhancer, codec)
@@ -266,50 +304,134 @@ def load_frozen(name: str, training_set: feature_sets.FeatureSet) -> Codec:
 
 def load_enhancement(name: str, codec: Compressor) -> AnyEnhancement:
   """The enhancer of that name or folder, for this codec's codes."""
+  run, high = read_enhancer(name, codec)
+  if run.kind is Enhancer:
+    return Enhancement(run.build(), high.build())
+  if run.kind is SQEnhancer:
+    return SQEnhancement(run.build(), codec.transform)
+  return DecoderEnhancement(run.build())
+
+
+class Run(NamedTuple):
+  """What the folder of a finished run holds, checked, with nothing built.
+
+  Attributes:
+    folder: its own.
+    config: of it.
+    kind: the class of its model.
+    architecture: the arguments that build it.
+    weights: its arrays, in the order of `kind.shapes`.
+  """
+
+  folder: pathlib.Path
+  config: Dict[str, Any]
+  kind: Any
+  architecture: Dict[str, Any]
+  weights: Dict[str, np.ndarray]
+
+  def build(self):
+    """The model.
+
+    Raises:
+      Error: if the arrays are of other types than its own.
+    """
+    model = self.kind(**self.architecture)
+    if self.weights:
+      try:
+        model.assign(self.weights)
+      except Error as error:
+        path = self.folder / run_folders.WEIGHTS
+        raise Error(f"{path}: {error}") from error
+    return model
+
+
+def read_run(name: str, kinds: Dict[str, Any]) -> Run:
+  """Reads a finished run, which must be of one of these kinds.
+
+  Raises:
+    Error: if it is none, or its configuration, weights and digest do not go
+      together. No memory is taken for what the weights do not bear out.
+  """
   folder, config = run_folders.finished(name)
-  enhancer = _read_model(name, folder, config, ENHANCERS)
-  if codec.transform.digest() != config.get("low_digest"):
-    raise Error(f"{name}: made for another codec's codes than {codec.name}'s.")
-  if config["kind"] == SQEnhancer.KIND:
-    return SQEnhancement(enhancer, codec.transform)
-  if config["kind"] == Decoder.KIND:
-    return DecoderEnhancement(enhancer)
-  path = folder / run_folders.HIGH
-  high = load(str(path)).transform
-  _check_digest(path, high.digest(), config.get("high_digest"))
-  return Enhancement(enhancer, high)
-
-
-def _read_model(
-  name: str, folder: pathlib.Path, config: Dict[str, Any], kinds: Dict[str, Any]
-):
-  """The model of a finished run, which must be of one of these kinds."""
-  kind = kinds.get(config["kind"])
+  kind = kinds.get(str(config["kind"]))
   if kind is None:
     raise Error(
       f"{name}: the run of {config['kind']}, expected one of"
       f" {', '.join(kinds)}."
     )
-  optional = [key for key, _ in getattr(kind, "OPTIONAL", ())]
-  try:
-    model = kind(
-      **{key: config[key] for key in kind.ARCHITECTURE},
-      **{key: config[key] for key in optional if key in config},
-    )
-  except (KeyError, TypeError, ValueError) as error:
-    raise Error(
-      f"{folder / run_folders.CONFIG}: not the configuration of a"
-      f" {config['kind']} run ({type(error).__name__}: {error})."
-    ) from error
+  optional = {key for key, _ in getattr(kind, "OPTIONAL", ())}
+  keys = [*kind.ARCHITECTURE, *(optional & config.keys())]
+  configs.check(config, keys, folder / run_folders.CONFIG)
+  architecture = {key: config[key] for key in keys}
   path = folder / run_folders.WEIGHTS
-  if model.arrays():
-    arrays = run_folders.read_arrays(path)
-    try:
-      model.assign(arrays)
-    except Error as error:
-      raise Error(f"{path}: {error}") from error
-  _check_digest(path, model.digest(), config.get(f"{kind.ROLE}_digest"))
-  return model
+  shapes = kind.shapes(**architecture)
+  found = arrays.read_all(path) if shapes else {}
+  if {name: array.shape for name, array in found.items()} != shapes:
+    raise Error(f"{path}: not the weights of this architecture.")
+  if not all(map(_is_finite, found.values())):
+    raise Error(f"{path}: holds weights that are not finite numbers.")
+  weights = {name: found[name] for name in shapes}
+  digest = kind.digest_of(architecture, weights)
+  _check_digest(path, digest, config.get(f"{kind.ROLE}_digest"))
+  return Run(folder, config, kind, architecture, weights)
+
+
+def read_coder(run: Run) -> entropy.EntropyCoder:
+  """The entropy coder of a codec's run.
+
+  Raises:
+    Error: if its tables are damaged or another codec's.
+  """
+  path = run.folder / run_folders.TABLES
+  coder = entropy.EntropyCoder.from_tables(arrays.read_all(path), path)
+  _check_digest(path, coder.digest(), run.config.get("table_digest"))
+  # SQ and PCA have as many elements as dimensions.
+  feature_dim = run.architecture["feature_dim"]
+  code_dim = run.architecture.get("code_dim", feature_dim)
+  if coder.code_dim != code_dim:
+    raise Error(f"{path}: for codes of {coder.code_dim}, not {code_dim}.")
+  return coder
+
+
+def read_enhancer(name: str, codec: Compressor) -> Tuple[Run, Optional[Run]]:
+  """Reads an enhancer for this codec's codes.
+
+  Returns:
+    Its run, and that of the high-rate codec that decodes, if there is one.
+
+  Raises:
+    Error: as `read_run` does; also if it is for other codecs than these.
+  """
+  run, high = read_run(name, ENHANCERS), None
+  if codec.transform.digest() != run.config.get("low_digest"):
+    raise Error(f"{name}: made for another codec's codes than {codec.name}'s.")
+  # A digest is whatever a folder says, so dimensions and clips are compared.
+  low = codec.transform.architecture()
+  if run.kind is Enhancer:
+    path = run.folder / run_folders.HIGH
+    high = read_run(str(path), {Codec.KIND: Codec})
+    read_coder(high)  # It has no use here, but belongs to a codec.
+    digest = high.config["codec_digest"]
+    _check_digest(path, digest, run.config.get("high_digest"))
+    expected = {
+      "low_dim": low.get("code_dim"),
+      "low_clip": low.get("clip"),
+      "high_dim": high.architecture["code_dim"],
+      "high_clip": high.architecture["clip"],
+    }
+    fits = high.architecture["feature_dim"] == low["feature_dim"]
+  else:
+    shared = run.architecture.keys() & {"feature_dim", "code_dim", "clip"}
+    expected = {key: low.get(key) for key in shared}
+    fits = True
+  own = {key: run.architecture[key] for key in expected}
+  if own != expected or not fits:
+    raise Error(f"{name}: of other dimensions or clips than its codecs.")
+  return run, high
+
+
+def _is_finite(array: np.ndarray) -> bool:
+  return array.dtype.kind == "f" and bool(np.isfinite(array).all())
 
 
 def _check_digest(
@@ -403,6 +525,7 @@ def decode(
   header: bitstream.Header,
   start: int = 0,
   count: Optional[int] = None,
+  max_features: Optional[int] = None,
 ) -> Iterator[np.ndarray]:
   """Decodes features.
 
@@ -413,15 +536,19 @@ def decode(
     header: from `read_header`.
     start: the first feature.
     count: how many features; None is all from `start` on.
+    max_features: refuse more than these; None is
+      `bitstream.FEATURES_PER_BYTE` for each byte of the file, and of a stream
+      for each byte read.
 
   Yields:
     float32 [k, feature_dim], block by block, each verified before.
 
   Raises:
-    Error: if the range is not in the file, or the file is damaged.
+    Error: if the range is not in the file, or too large, or the file is
+      damaged.
   """
   finish = (compressor.enhancement or compressor.transform).decode
-  return _decode(compressor, file, header, start, count, finish)
+  return _decode(compressor, file, header, start, count, max_features, finish)
 
 
 def decode_codes(
@@ -432,19 +559,24 @@ def decode_codes(
   Yields:
     int32 [k, code_dim], block by block; otherwise as `decode`.
   """
-  return _decode(compressor, file, header, 0, None, lambda codes: codes)
+  return _decode(compressor, file, header, 0, None, None, lambda codes: codes)
 
 
-def _decode(compressor, file, header, start, count, finish):
+def _decode(compressor, file, header, start, count, max_features, finish):
   """The blocks of a range, cut to it; `finish` is applied to their codes."""
   if count is None:
     count = header.num_features - start
-  if start < 0 or count < 1 or start + count > header.num_features:
-    with _named(file):
+  with _named(file):
+    if start < 0 or count < 1 or start + count > header.num_features:
       raise Error(
         f"holds features 0 to {header.num_features - 1}, but"
         f" {count if count > 0 else 'some'} from {start} on were asked for."
       )
+    limit = max_features
+    if limit is None and file.seekable():
+      limit = bitstream.FEATURES_PER_BYTE * file.seek(0, os.SEEK_END)
+    if limit is not None:
+      bitstream.check_count(count, limit)
   unpack = getattr(compressor.coder, f"unpack_{header.packing}")
 
   def decode_block(item):
@@ -461,6 +593,8 @@ def _decode(compressor, file, header, start, count, finish):
         payloads = bitstream.read_range(file, header, start, count)
       else:
         payloads = enumerate(bitstream.read_blocks(file, header))
+        if max_features is None:
+          payloads = bitstream.sparing(payloads, header)
       for decoded in _in_parallel(decode_block, payloads):
         if decoded is not None:
           yield decoded

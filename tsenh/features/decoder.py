@@ -7,7 +7,6 @@ the feature. It is ours; the papers have none.
 """
 
 import numpy as np
-import tensorflow as tf
 
 from tsenh.features import networks
 from tsenh.features.pro import check_codes
@@ -61,17 +60,18 @@ class Decoder(networks.StoredModel):
     self.num_layers = num_layers
     self.clip = clip
     self.gdn = gdn
+    (plan,) = self.plans(code_dim, feature_dim, hidden_dim, num_layers)
     self.decoder = networks.dense_layers(
-      "decoder",
-      [code_dim, *[hidden_dim] * (num_layers - 1), feature_dim],
-      gdn=gdn,
-      inverse=True,
-      layer_seeds=networks.seeds(seed, num_layers),
+      **plan, gdn=gdn, layer_seeds=networks.seeds(seed, num_layers)
     )
     self.parts = (self.decoder,)
-    self._decode = tf.function(
-      self.decoder.call, input_signature=[tf.TensorSpec([None, code_dim])]
-    )
+    self._decode = networks.inference(self.decoder.call, code_dim)
+
+  @staticmethod
+  def plans(code_dim, feature_dim, hidden_dim, num_layers, **_):
+    """The decoder; see `StoredModel`."""
+    dims = [code_dim, *[hidden_dim] * (num_layers - 1), feature_dim]
+    return [{"name": "decoder", "dims": dims, "inverse": True}]
 
   def decode(self, codes: np.ndarray) -> np.ndarray:
     """Features float32 [n, feature_dim] of the codec's integer codes.

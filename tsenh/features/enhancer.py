@@ -69,18 +69,20 @@ class Enhancer(networks.StoredModel):
     self.gdn = gdn
     self.clip_enhanced = clip_enhanced
     self.num_layers = num_layers
+    (plan,) = self.plans(low_dim, high_dim, hidden_dim, num_layers)
     self.network = networks.dense_layers(
-      "enhancer",
-      [low_dim, *[hidden_dim] * (num_layers - 1), high_dim],
-      gdn=gdn,
-      inverse=False,
-      layer_seeds=networks.seeds(seed, num_layers),
+      **plan, gdn=gdn, layer_seeds=networks.seeds(seed, num_layers)
     )
     self.parts = (self.network,)
-    self._enhance = tf.function(
-      lambda c_low: self.enhanced(self.call(c_low)),
-      input_signature=[tf.TensorSpec([None, low_dim])],
+    self._enhance = networks.inference(
+      lambda c_low: self.enhanced(self.call(c_low)), low_dim
     )
+
+  @staticmethod
+  def plans(low_dim, high_dim, hidden_dim, num_layers=2, **_):
+    """Enh; see `StoredModel`."""
+    dims = [low_dim, *[hidden_dim] * (num_layers - 1), high_dim]
+    return [{"name": "enhancer", "dims": dims, "inverse": False}]
 
   def call(self, c_low):
     """Enh(c_low / r_clip), in units of the high-rate codec's r_clip.

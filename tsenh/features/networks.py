@@ -1,7 +1,9 @@
 """Dense layers with GDN: what Enc, Dec (Eq. 1, 2) and Enh (Eq. 3) are."""
 
+import contextlib
+import contextvars
 import hashlib
-from typing import Dict, Iterator, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -10,8 +12,68 @@ import tensorflow_compression as tfc
 from tsenh.base.errors import Error
 from tsenh.features.costs import Cost
 
+_NO_GRADIENT = contextvars.ContextVar("no_gradient", default=False)
 
-class GDN(tfc.GDN):
+
+@contextlib.contextmanager
+def _no_gradient() -> Iterator[None]:
+  """Where a graph is made that nothing is trained with."""
+  token = _NO_GRADIENT.set(True)
+  try:
+    yield
+  finally:
+    _NO_GRADIENT.reset(token)
+
+
+def _nonnegative(parameter: tfc.GDNParameter) -> tf.Tensor:
+  """Beta or gamma from how it is stored: what `parameter()` gives.
+
+  tfc registers a gradient of its own each time that a graph is made, for good
+  and with the whole graph: a megabyte of each codec that was ever loaded.
+  """
+  if not _NO_GRADIENT.get():
+    return parameter()
+  stored, pedestal = parameter.variable, parameter.offset**2
+  bound = (parameter.minimum + pedestal) ** 0.5
+  return tf.square(tf.maximum(stored, bound)) - pedestal
+
+
+def inference(function: Callable, dim: int) -> Callable:
+  """Compiles what a model does once it is trained.
+
+  Args:
+    function: maps float32 [n, dim] to float32 [n, ...].
+    dim: of what goes in.
+
+  Returns:
+    The same as a tf.function, without gradients.
+  """
+
+  def untrained(x):
+    with _no_gradient():
+      return function(x)
+
+  return tf.function(untrained, input_signature=[tf.TensorSpec([None, dim])])
+
+
+class TfcGDN(tfc.GDN):
+  """GDN as tfc has it, or IGDN if `inverse`.
+
+  It divides `x_i`, IGDN multiplies it, by `beta_i + sum_j gamma_ij |x_j|`.
+  """
+
+  @property
+  def beta(self):
+    """Float32 [dim]."""
+    return _nonnegative(self.beta_parameter)
+
+  @property
+  def gamma(self):
+    """Float32 [dim, dim]."""
+    return _nonnegative(self.gamma_parameter)
+
+
+class GDN(TfcGDN):
   """GDN in the form that the paper cites, or IGDN if `inverse`.
 
   GDN divides `x_i`, IGDN multiplies it, by
@@ -30,7 +92,7 @@ class GDN(tfc.GDN):
 
 # Paper-silent (gdn): the paper cites the 2016 form; "tfc" is today's default
 # there, x_i / (beta_i + sum_j gamma_ij |x_j|).
-GDN_FORMS = {"classic": GDN, "tfc": tfc.GDN}
+GDN_FORMS = {"classic": GDN, "tfc": TfcGDN}
 
 
 def seeds(seed: int, count: int) -> Iterator[int]:
@@ -71,23 +133,53 @@ def dense_layers(
   def gdn_layer(name):
     return GDN_FORMS[gdn](inverse=inverse, name=name)
 
-  layers = []
-  for i, units in enumerate(dims[1:], 1):
-    if i > 1:
-      layers.append(gdn_layer("gdn" if i == 2 else f"gdn{i - 1}"))
-    layers.append(dense(units, f"fc{i}"))
-  if gdn_layers == 2:
-    layers.insert(0 if inverse else len(layers), gdn_layer("gdn_code"))
+  units = iter(dims[1:])
+  layers = [
+    dense(next(units), layer) if layer.startswith("fc") else gdn_layer(layer)
+    for layer in _layer_names(len(dims) - 1, inverse, gdn_layers)
+  ]
   model = tf.keras.Sequential(layers, name=name)
-  model.build((None, dims[0]))
+  with _no_gradient():
+    model.build((None, dims[0]))
   return model
+
+
+def _layer_names(num_dense: int, inverse: bool, gdn_layers: int) -> List[str]:
+  """The layers of a network, in their order."""
+  names = ["fc1"]
+  for i in range(2, num_dense + 1):
+    names += ["gdn" if i == 2 else f"gdn{i - 1}", f"fc{i}"]
+  if gdn_layers == 2:
+    names.insert(0 if inverse else len(names), "gdn_code")
+  return names
+
+
+def weight_shapes(
+  name: str, dims: Sequence[int], inverse: bool, gdn_layers: int = 1
+) -> Dict[str, Tuple[int, ...]]:
+  """Names and shapes of what `StoredModel.arrays` has of such a network.
+
+  Args: see `dense_layers`.
+  """
+  shapes, width, units = {}, dims[0], iter(dims[1:])
+  for layer in _layer_names(len(dims) - 1, inverse, gdn_layers):
+    before = width
+    if layer.startswith("fc"):
+      width = next(units)
+      parts = ("kernel", "bias")
+      own = ((before, width), (width,))
+    else:
+      parts = ("reparam_beta", "reparam_gamma")
+      own = ((width,), (width, width))
+    shapes.update(zip((f"{name}/{layer}/{part}" for part in parts), own))
+  return shapes
 
 
 class StoredModel(tf.keras.Model):
   """A model of networks that a run folder holds.
 
-  A subclass has an attribute for each name in `ARCHITECTURE`, and its networks
-  in `parts`.
+  A subclass has an attribute for each name in `ARCHITECTURE`, its networks in
+  `parts`, and says in `plans` what these are.
 
   Attributes:
     KIND: what the run's config.json calls it.
@@ -101,6 +193,19 @@ class StoredModel(tf.keras.Model):
   ARCHITECTURE: Tuple[str, ...] = ()
   OPTIONAL: Tuple[Tuple[str, object], ...] = ()
   parts: Sequence[tf.keras.Sequential]
+
+  @staticmethod
+  def plans(**architecture) -> List[Dict[str, Any]]:
+    """What `dense_layers` builds each network of `parts` from, but for GDN."""
+    raise NotImplementedError
+
+  @classmethod
+  def shapes(cls, **architecture) -> Dict[str, Tuple[int, ...]]:
+    """Names and shapes of `arrays`, in their order, with nothing built."""
+    shapes = {}
+    for plan in cls.plans(**architecture):
+      shapes.update(weight_shapes(**plan))
+    return shapes
 
   def architecture(self) -> Dict[str, object]:
     """The attributes of `ARCHITECTURE`, and of `OPTIONAL` those that differ."""
@@ -130,23 +235,35 @@ class StoredModel(tf.keras.Model):
     """Takes what `arrays` once gave.
 
     Raises:
-      Error: if names or shapes are another architecture's.
+      Error: if names, shapes or types are another architecture's.
     """
     variables = self.named_variables()
-    expected = {name: tuple(v.shape) for name, v in variables.items()}
-    if {name: array.shape for name, array in arrays.items()} != expected:
+    expected = {k: (v.shape, v.dtype) for k, v in self.arrays().items()}
+    if {k: (v.shape, v.dtype) for k, v in arrays.items()} != expected:
       raise Error("not the weights of this architecture.")
     for name, variable in variables.items():
       variable.assign(arrays[name])
 
-  def digest(self) -> str:
-    """SHA-256 of the architecture and weights, in hexadecimal (FORMAT.md)."""
-    words = map(_word, self.architecture().values())
+  @classmethod
+  def digest_of(
+    cls, architecture: Dict[str, object], arrays: Dict[str, np.ndarray]
+  ) -> str:
+    """The `digest` of a model that is not built."""
+    defaults = dict(cls.OPTIONAL)
+    words = [
+      _word(value)
+      for name, value in architecture.items()
+      if name not in defaults or value != defaults[name]
+    ]
     sha = hashlib.sha256(" ".join(words).encode())
-    for name, array in self.arrays().items():
+    for name, array in arrays.items():
       sha.update(name.encode())
       sha.update(np.ascontiguousarray(array, "<f4"))
     return sha.hexdigest()
+
+  def digest(self) -> str:
+    """SHA-256 of the architecture and weights, in hexadecimal (FORMAT.md)."""
+    return self.digest_of(self.architecture(), self.arrays())
 
 
 def _word(value: object) -> str:

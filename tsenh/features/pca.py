@@ -5,7 +5,7 @@ it has nothing to train but a covariance: what a learned codec must beat.
 """
 
 import hashlib
-from typing import Dict, Optional
+from typing import Dict, Optional, Tuple
 
 import numpy as np
 
@@ -70,6 +70,11 @@ class TransformCoder:
     decoded = (codes * self.step) @ self.components.T + self.mean
     return decoded.astype(np.float32)
 
+  @staticmethod
+  def shapes(feature_dim: int, **_) -> Dict[str, Tuple[int, ...]]:
+    """Names and shapes of `arrays`."""
+    return {"mean": (feature_dim,), "components": (feature_dim, feature_dim)}
+
   def architecture(self) -> Dict[str, object]:
     """What determines its function beside the arrays."""
     return {name: getattr(self, name) for name in self.ARCHITECTURE}
@@ -89,12 +94,19 @@ class TransformCoder:
       raise Error("not the mean and components of this dimension.")
     self.mean, self.components = arrays["mean"], arrays["components"]
 
+  @staticmethod
+  def digest_of(
+    architecture: Dict[str, object], arrays: Dict[str, np.ndarray]
+  ) -> str:
+    """The `digest` of a coder that is not built."""
+    sha = hashlib.sha256(f"pca:{architecture['step']!r}".encode())
+    for name in ("mean", "components"):
+      sha.update(np.ascontiguousarray(arrays[name], "<f8"))
+    return sha.hexdigest()
+
   def digest(self) -> str:
     """SHA-256 of step, mean and components, in hexadecimal (FORMAT.md)."""
-    sha = hashlib.sha256(f"pca:{self.step!r}".encode())
-    for array in (self.mean, self.components):
-      sha.update(np.ascontiguousarray(array, "<f8"))
-    return sha.hexdigest()
+    return self.digest_of(self.architecture(), self.arrays())
 
   def costs(self) -> Costs:
     """Mean, components and step on both sides."""

@@ -67,30 +67,29 @@ class Codec(networks.StoredModel):
     self.gdn = gdn
     self.gdn_layers = gdn_layers
     seeds = networks.seeds(seed, 4)
-    self.encoder = networks.dense_layers(
-      "encoder",
-      [feature_dim, hidden_dim, code_dim],
-      gdn=gdn,
-      inverse=False,
-      layer_seeds=seeds,
-      gdn_layers=gdn_layers,
-    )
-    self.decoder = networks.dense_layers(
-      "decoder",
-      [code_dim, hidden_dim, feature_dim],
-      gdn=gdn,
-      inverse=True,
-      layer_seeds=seeds,
-      gdn_layers=gdn_layers,
+    self.encoder, self.decoder = (
+      networks.dense_layers(**plan, gdn=gdn, layer_seeds=seeds)
+      for plan in self.plans(feature_dim, code_dim, hidden_dim, gdn_layers)
     )
     self.parts = (self.encoder, self.decoder)
-    self._latent = tf.function(
-      lambda f: self._clip(self.encoder(f)),
-      input_signature=[tf.TensorSpec([None, feature_dim])],
+    self._latent = networks.inference(
+      lambda f: self._clip(self.encoder(f)), feature_dim
     )
-    self._decode = tf.function(
-      self.decoder.call, input_signature=[tf.TensorSpec([None, code_dim])]
-    )
+    self._decode = networks.inference(self.decoder.call, code_dim)
+
+  @staticmethod
+  def plans(feature_dim, code_dim, hidden_dim, gdn_layers, **_):
+    """Enc and Dec; see `StoredModel`."""
+    dims = [feature_dim, hidden_dim, code_dim]
+    return [
+      {
+        "name": name,
+        "dims": dims[::-1] if inverse else dims,
+        "inverse": inverse,
+        "gdn_layers": gdn_layers,
+      }
+      for name, inverse in (("encoder", False), ("decoder", True))
+    ]
 
   def _clip(self, c):
     return tf.clip_by_value(c, -self.clip, self.clip)
@@ -133,8 +132,14 @@ class Codec(networks.StoredModel):
     An element may differ by one where it is encoded in another batch or on
     another machine: the network's sums round differently, and a value near
     one half tips over.
+
+    Raises:
+      Error: if an element is not finite, which damaged weights bring about.
     """
-    return self.quantize(self.latent(features))
+    latent = self.latent(features)
+    if not np.isfinite(latent).all():
+      raise Error("a code is not finite; the codec's weights are damaged.")
+    return self.quantize(latent)
 
   def training_codes(self, f_raw: np.ndarray, rounded: bool) -> np.ndarray:
     """What a frozen codec says of a training set, with bounded memory.

@@ -1,7 +1,7 @@
 """SQ: uniform scalar quantization of the feature itself (Eq. 7-9)."""
 
 import hashlib
-from typing import Dict
+from typing import Dict, Tuple
 
 import numpy as np
 
@@ -65,16 +65,29 @@ class ScalarQuantizer:
     """All that determines its function."""
     return {name: getattr(self, name) for name in self.ARCHITECTURE}
 
+  @staticmethod
+  def shapes(**_) -> Dict[str, Tuple[int, ...]]:
+    """Names and shapes of `arrays`: none."""
+    return {}
+
   def arrays(self) -> Dict[str, np.ndarray]:
     """It has none."""
     return {}
 
+  @staticmethod
+  def digest_of(
+    architecture: Dict[str, object], arrays: Dict[str, np.ndarray]
+  ) -> str:
+    """The `digest` of a quantizer that is not built."""
+    del arrays  # There are none.
+    text = f"sq:{architecture['qp']}:{architecture['feature_dim']}"
+    if architecture["reconstruction"] != "lower":
+      text += f":{architecture['reconstruction']}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
   def digest(self) -> str:
     """SHA-256 of the name and dimensions, in hexadecimal (FORMAT.md)."""
-    text = f"sq:{self.qp}:{self.feature_dim}"
-    if self.reconstruction != "lower":
-      text += f":{self.reconstruction}"
-    return hashlib.sha256(text.encode()).hexdigest()
+    return self.digest_of(self.architecture(), self.arrays())
 
   def costs(self) -> Costs:
     """The step on both sides; a product for each value."""

@@ -46,19 +46,20 @@ class SQEnhancer(networks.StoredModel):
     self.gdn = gdn
     seeds = networks.seeds(seed, 2 * num_blocks)
     self.blocks = [
-      networks.dense_layers(
-        f"block{i + 1}",
-        [feature_dim, hidden_dim, feature_dim],
-        gdn=gdn,
-        inverse=False,
-        layer_seeds=seeds,
-      )
-      for i in range(num_blocks)
+      networks.dense_layers(**plan, gdn=gdn, layer_seeds=seeds)
+      for plan in self.plans(feature_dim, hidden_dim, num_blocks)
     ]
     self.parts = self.blocks
-    self._enhance = tf.function(
-      self.call, input_signature=[tf.TensorSpec([None, feature_dim])]
-    )
+    self._enhance = networks.inference(self.call, feature_dim)
+
+  @staticmethod
+  def plans(feature_dim, hidden_dim, num_blocks, **_):
+    """The blocks; see `StoredModel`."""
+    dims = [feature_dim, hidden_dim, feature_dim]
+    return [
+      {"name": f"block{i}", "dims": dims, "inverse": False}
+      for i in range(1, num_blocks + 1)
+    ]
 
   def call(self, f_sq):
     """Maps f_SQ to the enhanced feature, both float32 [n, feature_dim]."""

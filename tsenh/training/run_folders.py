@@ -20,13 +20,11 @@ import json
 import pathlib
 import shutil
 import typing
-import zipfile
-import zlib
 from typing import Any, Dict, List, Optional, Protocol, Tuple
 
 import numpy as np
 
-from tsenh.base import files
+from tsenh.base import arrays, configs, files
 from tsenh.base.errors import Error
 
 if typing.TYPE_CHECKING:  # It imports TensorFlow.
@@ -122,14 +120,8 @@ def read_config(folder: pathlib.Path) -> Optional[Dict[str, Any]]:
   path = pathlib.Path(folder) / CONFIG
   if not path.exists():
     return None
-  try:
-    config = json.loads(path.read_text())
-    if isinstance(config, dict) and "status" in config:
-      return {"kind": _kind_before_0_2(config), **config}
-    reason = "it has no status"
-  except ValueError as error:
-    reason = error
-  raise Error(f"{path}: not the configuration of a run ({reason}).")
+  config = configs.read(path)
+  return {"kind": _kind_before_0_2(config), **config}
 
 
 def _kind_before_0_2(config: Dict[str, Any]) -> Optional[str]:
@@ -172,7 +164,8 @@ def write_state(folder: pathlib.Path, state: Dict[str, np.ndarray]) -> None:
 
 def read_state(folder: pathlib.Path) -> Optional[Dict[str, np.ndarray]]:
   """What `write_state` last wrote, or None."""
-  return read_arrays(folder / _STATE) if (folder / _STATE).exists() else None
+  path = folder / _STATE
+  return arrays.read_all(path) if path.exists() else None
 
 
 def write_validation(folder: pathlib.Path, records: List[Dict]) -> None:
@@ -200,9 +193,8 @@ def finish(
     model: what was trained.
     coder: of a codec, with tables fitted to its codes.
   """
-  arrays = model.arrays()
-  if arrays:
-    files.write_arrays(str(folder / WEIGHTS), arrays)
+  if model.arrays():
+    files.write_arrays(str(folder / WEIGHTS), model.arrays())
   digests = {f"{model.ROLE}_digest": model.digest()}
   if coder is not None:
     files.write_arrays(str(folder / TABLES), coder.tables)
@@ -234,22 +226,3 @@ def finished(name: str) -> Tuple[pathlib.Path, Dict[str, Any]]:
     progress = f" ({done} of {epochs} epochs); --resume continues it"
     raise Error(f"{name}: the run is unfinished{progress if epochs else ''}.")
   return folder, config
-
-
-def read_arrays(path: pathlib.Path) -> Dict[str, np.ndarray]:
-  """The arrays of a `.npz` file of a run, by name.
-
-  Raises:
-    Error: if it is missing or damaged.
-  """
-  try:
-    with np.load(path, allow_pickle=False) as archive:
-      return dict(archive)
-  except (
-    OSError,
-    ValueError,
-    EOFError,
-    zipfile.BadZipFile,
-    zlib.error,
-  ) as error:
-    raise Error(f"{path}: missing or damaged ({error}).") from error
