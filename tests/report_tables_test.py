@@ -411,7 +411,7 @@ def test_what_the_page_says_in_words_is_what_its_tables_hold():
 
 
 def test_what_the_page_of_the_enhancer_says_is_what_its_tables_hold():
-  tests = enhancer.comparisons(enhancer.studies(page.RESULTS))
+  tests = enhancer.comparisons(page.RESULTS)
   agree = (tests["seeds_agree"] == "yes") & (tests["p_holm"] < 0.05)
   lowest = (tests["setting"] == "1e-4") & (tests["network"] == "fullrank")
   tar = lowest & (tests["of"] != "accuracy")
