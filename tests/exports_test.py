@@ -66,7 +66,7 @@ def test_onnx_computes_what_the_codec_does(pro, enhanced, lfw, tmp_path):
   assert np.mean(run("encoder", features) != codes) < 1e-4
   decoded = pro.transform.decode(codes)
   np.testing.assert_allclose(run("decoder", codes), decoded, rtol=0, atol=1e-5)
-  with pytest.raises(Error, match="does not hold a codec of --gdn=tfc"):
+  with pytest.raises(Error, match="ONNX does not hold a codec of tfc's form"):
     exports.write(enhanced, tmp_path / "tfc", "onnx")
   assert [path.name for path in tmp_path.iterdir()] == ["out"]
 

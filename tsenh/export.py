@@ -8,7 +8,7 @@ Between codes and bytes stands the entropy coder of FORMAT.md, which no such
 format holds; tsenh.portable has it in NumPy, ports/ in other languages.
 
 --precision=float16 and int8 make TFLite models of a half and a quarter of the
-size; docs/exports.md says what accuracy they keep.
+size; docs/porting.md says what accuracy they keep.
 """
 
 import pathlib

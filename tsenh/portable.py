@@ -7,8 +7,8 @@
 
 FORMAT.md is the text to this code. Nothing but the reading of .npz and JSON is
 shared with the TensorFlow implementation, so that each can be held against the
-other. It is for reading
-and for small machines: the range coder is a Python loop.
+other. It is for reading and for small machines: the range coder is a Python
+loop.
 """
 
 import bisect

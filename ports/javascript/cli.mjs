@@ -27,7 +27,7 @@ const HELP = `Encodes face features to a .tsf file, and decodes it.
   --packing       encode: shared (the smallest, default) or separate
   --block_size    encode: features per block, 1 to 65536 (default 1024)
   --enhancer      decode: the run folder of an enhancer for the codec
-  --max_features  decode: refuse a file of more features (default 1048576)
+  --max_features  decode: refuse a file of more features (default: 64 for each byte)
 
 The files are those of python -m tsenh.encode and tsenh.decode.`;
 
@@ -78,7 +78,7 @@ function run(verb, values) {
     const options = { packing: values.packing ?? "shared", blockSize };
     write(values.output, compress(codec, data, options));
   } else {
-    const options = { maxFeatures: integer(values, "max_features", 2 ** 20) };
+    const options = { maxFeatures: integer(values, "max_features") };
     if (values.enhancer) {
       options.enhancer = loadEnhancer(readFolder(values.enhancer));
     }

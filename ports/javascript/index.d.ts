@@ -28,7 +28,7 @@ export interface WriteOptions {
 export interface ReadOptions {
   /** Decode with it in place of the codec's own decoder. */
   enhancer?: Enhancer;
-  /** Refuse a file of more features. Default: 2^20. */
+  /** Refuse a file of more features. Default: 64 for each of its bytes. */
   maxFeatures?: number;
 }
 

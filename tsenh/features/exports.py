@@ -7,7 +7,6 @@ codes and a file's bytes stays (FORMAT.md; `tsenh.portable` has it in NumPy).
 import os
 import pathlib
 import shutil
-import tempfile
 from typing import Callable, Dict, Iterable, Optional
 
 import numpy as np
@@ -81,13 +80,11 @@ def to_onnx(function: Callable) -> bytes:
     import tf2onnx
   except ImportError as error:
     raise Error(
-      f"--format=onnx needs a package ({error}): pip install 'tsenh[export]'."
+      f"ONNX needs a package ({error}): pip install 'tsenh[export]'."
     ) from error
   operations = function.get_concrete_function().graph.get_operations()
   if any(operation.type in ("If", "StatelessIf") for operation in operations):
-    raise Error(
-      "--format=onnx does not hold a codec of --gdn=tfc; tflite does."
-    )
+    raise Error("ONNX does not hold a codec of tfc's form of GDN; TFLite does.")
   model, _ = tf2onnx.convert.from_function(
     function, input_signature=function.input_signature, opset=_OPSET
   )
@@ -152,8 +149,8 @@ def write(
     features = np.asarray(features[:_CALIBRATION], np.float32)
     examples = dict.fromkeys(exported, codec.transform.encode(features))
     examples["encoder"] = features
-  parent = output.absolute().parent
-  temporary = pathlib.Path(tempfile.mkdtemp(dir=parent, prefix=".export-"))
+  temporary = output.absolute().with_name(f".{output.name}.{os.getpid()}")
+  temporary.mkdir()
   try:
     if form == "savedmodel":
       module = tf.Module()  # It holds the functions' variables.
@@ -167,14 +164,7 @@ def write(
         (temporary / f"{name}.tflite").write_bytes(model)
       elif form == "onnx":
         (temporary / f"{name}.onnx").write_bytes(to_onnx(function))
-    os.chmod(temporary, 0o777 & ~_umask())
     os.rename(temporary, output)
   except BaseException:
     shutil.rmtree(temporary)
     raise
-
-
-def _umask() -> int:
-  umask = os.umask(0)
-  os.umask(umask)
-  return umask

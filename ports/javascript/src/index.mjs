@@ -13,6 +13,7 @@ const MAGIC = [0x54, 0x53, 0x46, 0x1a];
 const VERSION = 1;
 const HEADER_BYTES = 48;
 const MAX_BLOCK_SIZE = 65536;
+const FEATURES_PER_BYTE = 64; // More take a reader that asks for them.
 const TOTAL = 65536;
 const PACKINGS = ["shared", "separate"];
 
@@ -344,7 +345,7 @@ export function* readBlocks(codec, data) {
  * @returns {{features: Float32Array, count: number, dim: number}}
  */
 export function decompress(codec, data, options = {}) {
-  const { enhancer, maxFeatures = 2 ** 20 } = options;
+  const { enhancer, maxFeatures = FEATURES_PER_BYTE * data.length } = options;
   if (enhancer && enhancer.config.low_digest !== codec.config.codec_digest) {
     throw new TsenhError("the enhancer is for another codec's codes.");
   }
