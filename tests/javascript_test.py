@@ -11,6 +11,7 @@ import zlib
 
 import numpy as np
 import pytest
+from api_test import bomb
 from conftest import ROOT
 
 from experiments import choices
@@ -191,22 +192,19 @@ def test_a_file_of_too_many_features_is_refused(tmp_path, lfw, pro):
 
 
 def test_a_few_bytes_do_not_become_many_features_unasked(tmp_path):
-  """The likeliest code costs nothing; FORMAT.md, section 6, has the limit."""
-  folder = EXPECTED / "codecs" / "classic"
-  codec = portable.load(str(folder))
-  steps = [np.diff(cdf)[:-1] for cdf in codec.cdf]
-  likeliest = [low + int(np.argmax(n)) for low, n in zip(codec.lower, steps)]
-  codes = np.tile(np.array(likeliest, np.int32), [20_000, 1])
-  data = portable.compress_codes(codec, codes, portable.SHARED, 65_536)
-  assert len(codes) > portable.FEATURES_PER_BYTE * len(data)
+  """FORMAT.md, section 6, has the limit."""
+  folder = EXPECTED / "codecs" / "tfc"
+  data = bomb(compressor.load(str(folder)), 70_000)
+  assert 64 * len(data) < 70_000
   (tmp_path / "x.tsf").write_bytes(data)
   flags = (f"--codec={folder}", "--input=x.tsf", "--output=y.npy")
   cli = PORT / "cli.mjs"
   process = node(cli, "decode", *flags, check=False, cwd=tmp_path)
   assert process.returncode == 1
-  assert "holds 20000 features, more than the" in process.stderr
-  node(cli, "decode", *flags, "--max_features=20000", cwd=tmp_path)
-  assert len(np.load(tmp_path / "y.npy")) == 20_000
+  said = f"holds 70000 features, more than the {64 * len(data)}"
+  assert said in process.stderr
+  node(cli, "decode", *flags, "--max_features=70000", cwd=tmp_path)
+  assert len(np.load(tmp_path / "y.npy")) == 70_000
 
 
 # The page to try it on.
