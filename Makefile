@@ -7,6 +7,7 @@ PY := $(VENV)/bin/python
 DRAWS := $(VENV)/.draws
 ALL := $(VENV)/.all
 DOCS := $(VENV)/.docs
+FUZZ := $(VENV)/.fuzz
 LAMBDAS := 1e-4 1e-5 1e-6 1e-7
 BETWEEN := 3e-5 3e-6 # The half decades where rate jumps.
 QPS := 50 45 40 30
@@ -19,7 +20,7 @@ NETWORK ?= fullrank
 .PHONY: help demo check test style format paper paper-short paper-smoke \
   choices checkpoints table report replay release-check benchmark enhancer-study \
   study kill-test \
-  docs clean
+  fuzz docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -42,6 +43,10 @@ $(ALL): setup.py pyproject.toml constraints.txt | $(VENV)
 
 $(DOCS): $(ALL)
 	$(PIP) --editable '.[docs]'
+	@touch $@
+
+$(FUZZ): $(ALL)
+	$(PIP) --editable '.[fuzz]'
 	@touch $@
 
 demo: $(DRAWS) ## Train a codec, code LFW, evaluate, draw (about 2 min)
@@ -161,6 +166,9 @@ study: $(ALL) ## NETWORK's silent choices, SQ over QP, hashing (10 h or so)
 kill-test: $(ALL) ## Kill a training run 20 times and compare (about 25 min)
 	$(PY) -m experiments.benchmarks.kill_and_resume \
 	  --output=$(RESULTS)/benchmarks/kill_and_resume.json
+
+fuzz: $(FUZZ) ## A million damaged inputs for each reader (about 2 h)
+	$(PY) -m experiments.fuzzing --output=$(RESULTS)/fuzzing
 
 docs: $(DOCS) ## Build the documentation site, strictly, into build/site
 	$(VENV)/bin/mkdocs build --strict --site-dir build/site

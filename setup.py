@@ -86,6 +86,8 @@ setuptools.setup(
     # onnx from 1.18 on needs a newer ml_dtypes than TensorFlow 2.14.
     "export": ["tf2onnx>=1.16.1,<2", "onnx>=1.15,<1.18", "onnxruntime>=1.18"],
     "test": ["pytest>=7.4", "hypothesis>=6.90", "ruff==0.17.6"],
+    # Atheris 2.3 is the last for Python 3.9 and 3.10.
+    "fuzz": ["atheris>=2.3,<4", "coverage>=7.4"],
     "docs": DOCS,
   },
 )

@@ -19,6 +19,7 @@ PAGES = {
   "DEVIATIONS.md": "DEVIATIONS.md",
   "CONTRIBUTING.md": "CONTRIBUTING.md",
   "CHANGELOG.md": "CHANGELOG.md",
+  "SECURITY.md": "SECURITY.md",
   "checkpoints/README.md": "checkpoints.md",
   "tsenh/data/DATA_CARD.md": "DATA_CARD.md",
 }

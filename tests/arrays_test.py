@@ -23,7 +23,7 @@ def npy(array):
 
 def header(shape, descr="'<f4'", order="False"):
   text = f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}\n"
-  return raw_header(text.encode())
+  return raw_header(text.encode("latin1"))
 
 
 def raw_header(text):
@@ -92,6 +92,13 @@ BAD = {
   "parentheses.npy": raw_header(b"(" * 4000 + b")" * 4000),
   "minus signs.npy": raw_header(b"-" * 9000 + b"1"),
   "no header.npy": b"\x93NUMPY\1\0",
+  "quotes that do not fit.npy": raw_header(
+    b"{'descr': '<f4', \"shape': (3, 4), 'fortran_order': False, }\n"
+  )
+  + bytes(48),
+  "bytes before the archive.npz": b"ahead"
+  + npz({"features.npy": npy(FEATURES)}),
+  "a space that is none.npy": header("(3,\xa04)") + bytes(48),
   "version 3.npy": b"\x93NUMPY\3\0" + npy(FEATURES)[8:],
   "one negative length.npy": header("(-3, 4)"),
   "two negative lengths.npy": header("(-3, -4)") + bytes(48),

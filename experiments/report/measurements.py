@@ -275,3 +275,24 @@ def render_zoo(folder: pathlib.Path) -> str:
     shown.append(found)
   columns = "name network epochs updates bits bytes accuracy"
   return _with_warning(pd.concat(shown), markdown(rows, columns))
+
+
+def render_fuzzing(folder: pathlib.Path) -> str:
+  """How many inputs each reader got, and what of its files they covered."""
+  paths = sorted((folder / "fuzzing").glob("*.json"))
+  if not paths:
+    return NOT_MEASURED
+  warning, *measured = _read(folder, *(f"fuzzing/{p.name}" for p in paths))
+  rows = []
+  for path, found in zip(paths, measured):
+    lines = np.sum(list(found["lines_covered"].values()), axis=0)
+    rows.append(
+      {
+        "reader": path.stem,
+        "inputs": f"{found['executions']:,}",
+        "lines of its files": f"{lines[0]} of {lines[1]}",
+        "memory above the start, MB": found["peak_rss_above_base_mb"],
+        "findings": found["findings"],
+      }
+    )
+  return f"{warning}\n\n{markdown(rows)}"

@@ -41,6 +41,7 @@ PAGES = {
   "docs/porting.md": "exports",
   "docs/benchmarks.md": "speed",
   "README.md": "results zoo",
+  "SECURITY.md": "fuzzing",
 }
 
 

@@ -24,6 +24,7 @@ from tsenh.base.errors import Error
 
 SUFFIX = ".npy"
 _MAGIC = b"\x93NUMPY"
+_ZIP_MAGIC = b"PK"  # Zip files may have anything before it; numpy's have not.
 # Bytes of the header's length, by version.
 _LENGTHS = {(1, 0): 2, (2, 0): 4}
 _MAX_HEADER_BYTES = 10000  # This and the next as NumPy has them.
@@ -32,10 +33,12 @@ _MAX_BYTES = 2**63 - 1
 _CHUNK = 1 << 20
 _MAX_INFLATION = 1032  # Deflate makes 258 bytes of two bits, and no more.
 _ENCRYPTED = 1  # In the flags of a zip entry.
+# Spaces alone: what else regular expressions count as such is none to NumPy.
 _PAIR = re.compile(
-  r"""\s*['"](descr|fortran_order|shape)['"]\s*:"""
-  r"""\s*(['"][^'"]*['"]|True|False|\((?:\d{1,19}L?,\s*)*(?:\d{1,19}L?)?\))"""
-  r"""\s*(?:,|$)"""
+  r""" *(['"])(descr|fortran_order|shape)\1 *:"""
+  r""" *('[^']*'|"[^"]*"|True|False|\((?:\d{1,19}L?, *)*(?:\d{1,19}L?)?\))"""
+  r""" *(?:,|$)""",
+  re.ASCII,
 )
 # Booleans, integers, floats, text: all that the files of this project hold.
 _DTYPE = re.compile(r"[<>|=]?[biufU]\d{1,8}")
@@ -109,13 +112,13 @@ def read_header(file: BinaryIO, what: str) -> Header:
     length = int.from_bytes(size, "little")
     if length > _MAX_HEADER_BYTES:
       raise Error(f"{what}: its .npy header is {length} bytes long.")
-    text = files.read_fully(file, length).decode("latin1").strip()
+    text = files.read_fully(file, length).decode("latin1").strip(" \n")
   pairs = _PAIR.findall(text[1:-1])
-  fields = dict(pairs)
+  fields = {name: value for _, name, value in pairs}
   well_formed = (
     text.startswith("{")
     and text.endswith("}")
-    and not _PAIR.sub("", text[1:-1]).strip()
+    and not _PAIR.sub("", text[1:-1]).strip(" ")
     and len(pairs) == len(fields) == 3
     and fields["descr"][0] in "'\""
     and fields["fortran_order"] in ("True", "False")
@@ -188,7 +191,10 @@ def open_archive(path) -> Iterator[zipfile.ZipFile]:
   """
   with contextlib.ExitStack() as stack:
     with readable(path):
-      archive = stack.enter_context(zipfile.ZipFile(path))
+      file = stack.enter_context(open(path, "rb"))
+      if file.read(len(_ZIP_MAGIC)) != _ZIP_MAGIC:
+        raise Error(f"{path}: not in .npz format; is it a .npy?")
+      archive = stack.enter_context(zipfile.ZipFile(file))
     entries = archive.infolist()
     stored = sum(entry.compress_size for entry in entries)
     if stored > os.path.getsize(path) or len(archive.NameToInfo) < len(entries):

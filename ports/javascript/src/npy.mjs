@@ -52,9 +52,9 @@ export function readNpy(bytes, name) {
     fail("the header is cut off or too long");
   }
   const text = String.fromCharCode(...bytes.subarray(start, start + length));
-  const type = /'descr':\s*'([^']*)'/.exec(text)?.[1];
-  const order = /'fortran_order':\s*(True|False)/.exec(text)?.[1];
-  const shapeText = /'shape':\s*\(((?:\d{1,15},?\s*)*)\)/.exec(text)?.[1];
+  const type = /'descr': *'([^']*)'/.exec(text)?.[1];
+  const order = /'fortran_order': *(True|False)/.exec(text)?.[1];
+  const shapeText = /'shape': *\(((?:\d{1,15},? *)*)\)/.exec(text)?.[1];
   if (type === undefined || order === undefined || shapeText === undefined) {
     fail("the header is damaged");
   }
