@@ -100,6 +100,7 @@ _TRAINING = (
   "lambda",
   "qp",
   "step",
+  "code_dim",
   "hidden_dim",
   "num_layers",
   "loss",
