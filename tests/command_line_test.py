@@ -16,6 +16,7 @@ def test_help_teaches(run, module, tmp_path):
   own = {
     "train_codec": "--lambda",
     "train_enhancer": "--low",
+    "train_lda": "--step",
     "train_pca": "--step",
     "train_sq": "--qp",
     "train_sq_enhancer": "--qp",

@@ -116,6 +116,39 @@ def test_training_leaves_a_complete_run_folder(trained):
   }
 
 
+@pytest.mark.slow
+def test_a_codec_of_two_grains_says_so_and_keeps_no_class_variables(
+  run, tmp_path
+):
+  flags = (
+    "--lambda=1e-5",
+    "--coarse=margin",
+    "--coarse_weight=0.1",
+    "--epochs=1",
+    "--features=dlib-faces-train",
+  )
+  run("tsenh.train_codec", *flags, cwd=tmp_path)
+  folder = tmp_path / "runs" / "pro-margin-1e-5"
+  config = json.loads((folder / "config.json").read_text())
+  assert config["coarse"] == "margin"
+  assert (config["coarse_weight"], config["fine_weight"]) == (0.1, 1)
+  # It starts from the centres, so that it tells people apart at once.
+  assert 0 < config["last_epoch"]["coarse"] < 2 * np.log(1305)
+  names = np.load(folder / "weights.npz").files
+  assert names == np.load(ROOT / "checkpoints/pro-1e-6/weights.npz").files
+  assert "training/centres" in np.load(folder / "training_state.npz").files
+  plain = ("--lambda=1e-5", "--epochs=2", "--features=dlib-faces-train")
+  process = run(
+    "tsenh.train_codec",
+    *plain,
+    f"--output={folder}",
+    "--resume",
+    cwd=tmp_path,
+    check=False,
+  )
+  assert b"the run has coarse margin, but now it is none" in process.stderr
+
+
 def test_tensorboard_reads_the_scalars(trained):
   from tensorboard.backend.event_processing import event_accumulator
 
@@ -305,6 +338,16 @@ def test_a_killed_run_resumes_to_the_same_bits(run, small_faces, tmp_path):
     ),
     ("train_sq", ["--qp=64"], "--qp=64"),
     ("train_sq", ["--qp=4", "--reconstruction=top"], "--reconstruction=top"),
+    ("train_codec", ["--coarse=fine"], "--coarse=fine"),
+    ("train_codec", ["--coarse_weight=1"], "go with --coarse"),
+    (
+      "train_codec",
+      ["--coarse=margin", "--fine_weight=-1"],
+      "expected a finite number, 0 or more",
+    ),
+    ("train_lda", [], "--step"),
+    ("train_lda", ["--step=0"], "--step=0.0: expected a finite number"),
+    ("train_lda", ["--step=3", "--dim=0"], "--dim=0"),
     ("train_pca", [], "--step"),
     ("train_pca", ["--step=0"], "--step=0.0: expected a finite number"),
     ("train_pca", ["--step=nan"], "--step=nan: expected a finite number"),

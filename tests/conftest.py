@@ -30,6 +30,7 @@ COMMANDS = (
   "train_codec",
   "train_decoder",
   "train_enhancer",
+  "train_lda",
   "train_pca",
   "train_sq",
   "train_sq_enhancer",

@@ -18,9 +18,11 @@ from experiments import choices
 from experiments.report import demo_page, measurements, page
 from tsenh import portable
 from tsenh.base.errors import Error
+from tsenh.coding import entropy
 from tsenh.data import feature_sets
-from tsenh.features import compressor
+from tsenh.features import compressor, lda
 from tsenh.recognition import verification
+from tsenh.training import run_folders
 
 PORT = ROOT / "ports" / "javascript"
 EXPECTED = ROOT / "tests" / "expected"
@@ -68,6 +70,25 @@ def test_files_are_the_same_byte_for_byte(lfw, tmp_path, name, packing):
   found, expected = np.load(tmp_path / "y.npy"), codec.decompress(data)
   assert found.dtype == np.float32
   np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+def test_a_linear_codec_with_a_way_back_of_its_own_is_read(lfw, tmp_path):
+  faces = lfw.features[:300]
+  coder = lda.fit(1.0, 20, faces, lfw.identities[:300])
+  tables = entropy.fit_coder(coder.encode(faces))
+  config = {"kind": coder.KIND, **coder.architecture()}
+  run_folders.finish(tmp_path, config, coder, tables)
+  codec = compressor.load(str(tmp_path))
+  data = codec.compress(faces)
+  (tmp_path / "x.tsf").write_bytes(data)
+  flags = ("--codec=.", "--input=x.tsf", "--output=y.npy")
+  node(PORT / "cli.mjs", "decode", *flags, cwd=tmp_path)
+  found = np.load(tmp_path / "y.npy")
+  np.testing.assert_allclose(found, codec.decompress(data), atol=1e-6)
+  np.save(tmp_path / "x.npy", faces)
+  flags = ("--codec=.", "--input=x.npy", "--output=z.tsf")
+  node(PORT / "cli.mjs", "encode", *flags, cwd=tmp_path)
+  assert (tmp_path / "z.tsf").read_bytes() == data
 
 
 def mutated(data, rng):

@@ -223,3 +223,25 @@ def test_shuffled_batches_hold_each_example_at_most_once():
   np.testing.assert_array_equal(
     samplers.Shuffled(100, 32, 5).batches(1), second
   )
+
+
+def test_balanced_batches_hold_pairs_of_people_and_everybody_else():
+  people = np.array([0, 0, 1, 1, 1, 2, 2] + [-1] * 43)
+  sampler = samplers.Balanced(people, 10, seed=5)
+  batches = sampler.batches(0)
+  assert batches.shape == (sampler.steps_per_epoch, 10) == (5, 10)
+  pairs = batches[:, :4].reshape(-1, 2)
+  assert (people[pairs] >= 0).all()
+  assert (people[pairs[:, 0]] == people[pairs[:, 1]]).all()
+  assert (pairs[:, 0] != pairs[:, 1]).all()
+  # Each person alike, however many photographs there are.
+  many = np.concatenate([sampler.batches(i)[:, 0] for i in range(60)])
+  shares = np.bincount(people[many]) / len(many)
+  np.testing.assert_allclose(shares, 1 / 3, atol=0.08)
+  assert len(np.unique(batches[:, 4:])) == 30
+  np.testing.assert_array_equal(sampler.batches(0), batches)
+  assert (sampler.batches(1) != batches).any()
+  with pytest.raises(Error, match="has no pairs"):
+    samplers.Balanced(people, 3, 5)
+  with pytest.raises(Error, match="of 0 people with several photographs"):
+    samplers.Balanced(people[7:], 10, 5)

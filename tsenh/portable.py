@@ -35,7 +35,7 @@ class PortableCodec(NamedTuple):
   """A run folder, read.
 
   Attributes:
-    config: config.json.
+    config: config.json; `clip` and `code_dim` are there of every kind.
     weights: float64 arrays by name, from weights.npz.
     lower: int [code_dim], the value that each table's first symbol stands for.
     cdf: each table's cumulative frequencies, from 0 to 2^16, padding cut off.
@@ -62,13 +62,17 @@ class PortableEnhancer(NamedTuple):
 
 
 def load(folder: str) -> PortableCodec:
-  """Reads the finished run folder of a codec.
+  """Reads the finished run folder of a codec, learned or linear.
 
   Raises:
     Error: if it is none, unfinished, damaged, or not what its digests say.
   """
   keys = ("feature_dim", "code_dim", "hidden_dim", "clip", "gdn", "gdn_layers")
-  config = _read_config(folder, "pro", keys)
+  config = _read_config(
+    folder, {"pro": keys, "pca": ("step", "feature_dim")}, ["code_dim"]
+  )
+  if config["kind"] == "pca":
+    return _load_linear(folder, config)
   ins, codes, hidden = (config[key] for key in keys[:3])
   encoder, decoder = ["fc1", "gdn", "fc2"], ["fc1", "gdn", "fc2"]
   if config["gdn_layers"] == 2:
@@ -83,6 +87,26 @@ def load(folder: str) -> PortableCodec:
   return PortableCodec(config, weights, *tables)
 
 
+def _load_linear(folder: str, config: Dict[str, Any]) -> PortableCodec:
+  """A codec of two matrices and a step, section 7."""
+  dim = config["feature_dim"]
+  codes = config.get("code_dim", dim)
+  shapes = {"mean": (dim,), "components": (dim, codes)}
+  if "code_dim" in config:
+    shapes["reconstruction"] = (codes, dim)
+  weights = _read_arrays(folder, shapes, np.float64)
+  sha = hashlib.sha256(f"pca:{config['step']!r}".encode())
+  for name in shapes:
+    sha.update(weights[name].astype("<f8").tobytes())
+  path = pathlib.Path(folder) / "weights.npz"
+  _check_digest(path, sha, config.get("codec_digest"))
+  weights.setdefault("reconstruction", weights["components"].T)
+  tables = _read_tables(folder, codes, config.get("table_digest"))
+  # Its integers have no other limit than their 32 bits.
+  config = {**config, "code_dim": codes, "clip": 2.0**31}
+  return PortableCodec(config, weights, *tables)
+
+
 def load_enhancer(folder: str) -> PortableEnhancer:
   """Reads the finished run folder of an enhancer.
 
@@ -91,7 +115,7 @@ def load_enhancer(folder: str) -> PortableEnhancer:
   """
   keys = "low_dim high_dim hidden_dim low_clip high_clip gdn clip_enhanced"
   keys = keys.split()
-  config = _read_config(folder, "pro-e", keys, ["num_layers"])
+  config = _read_config(folder, {"pro-e": keys}, ["num_layers"])
   layers, num_layers = ["fc1"], config.get("num_layers", 2)
   for layer in range(2, num_layers + 1):
     layers += ["gdn" if layer == 2 else f"gdn{layer - 1}", f"fc{layer}"]
@@ -109,9 +133,12 @@ def load_enhancer(folder: str) -> PortableEnhancer:
 
 
 def _read_config(
-  folder: str, kind: str, keys: Sequence[str], optional: Sequence[str] = ()
+  folder: str, kinds: Dict[str, Sequence[str]], optional: Sequence[str] = ()
 ) -> Dict[str, Any]:
-  """The configuration of a finished run, with sound values for the keys."""
+  """The configuration of a finished run, with sound values for its kind's keys.
+
+  `kind` is in it in any case.
+  """
   path = pathlib.Path(folder) / "config.json"
   config = configs.read(path)
   if config["status"] != "finished":
@@ -119,10 +146,13 @@ def _read_config(
   # Runs of version 0.1.0 do not say what they are.
   marks = {"lambda": "pro", "high_digest": "pro-e"}
   before_0_2 = next((marks[key] for key in marks if key in config), None)
-  if config.get("kind", before_0_2) != kind:
-    raise Error(f"{folder}: the run of something else than {kind}.")
-  configs.check(config, [*keys, *(set(optional) & config.keys())], path)
-  return config
+  kind = config.get("kind", before_0_2)
+  if not isinstance(kind, str) or kind not in kinds:
+    expected = " or ".join(kinds)
+    raise Error(f"{folder}: the run of something else than {expected}.")
+  keys = [*kinds[kind], *(set(optional) & config.keys())]
+  configs.check(config, keys, path)
+  return {**config, "kind": kind}
 
 
 def _shapes(
@@ -147,18 +177,27 @@ def _read_weights(
 ) -> Dict[str, np.ndarray]:
   """The weights, float64 by name, checked against shapes and digest."""
   path = pathlib.Path(folder) / "weights.npz"
-  weights = arrays.read_all(path)
-  if {name: array.shape for name, array in weights.items()} != shapes or any(
-    array.dtype != np.float32 or not np.isfinite(array).all()
-    for array in weights.values()
-  ):
-    raise Error(f"{path}: not the weights of this architecture.")
+  weights = _read_arrays(folder, shapes, np.float32)
   text = " ".join(map(_word, words))
   sha = hashlib.sha256(text.encode())
   for name in shapes:
     sha.update(name.encode() + weights[name].astype("<f4").tobytes())
   _check_digest(path, sha, digest)
   return {name: np.float64(array) for name, array in weights.items()}
+
+
+def _read_arrays(
+  folder: str, shapes: Dict[str, Tuple], dtype: type
+) -> Dict[str, np.ndarray]:
+  """The finite arrays of weights.npz, which have these shapes and this type."""
+  path = pathlib.Path(folder) / "weights.npz"
+  weights = arrays.read_all(path)
+  if {name: array.shape for name, array in weights.items()} != shapes or any(
+    array.dtype != dtype or not np.isfinite(array).all()
+    for array in weights.values()
+  ):
+    raise Error(f"{path}: not the weights of this architecture.")
+  return weights
 
 
 def _word(value: Any) -> str:
@@ -224,6 +263,8 @@ def encode(codec: PortableCodec, features: np.ndarray) -> np.ndarray:
   # NaN and infinity fail the comparison as well.
   if not len(features) or not (np.abs(features) <= MAX_MAGNITUDE).all():
     raise Error("there is no feature, or one is not finite or beyond 1e6.")
+  if codec.config["kind"] == "pca":
+    return _encode_linear(codec, np.float64(features))
   x = _dense(codec, "encoder/fc1", np.float64(features))
   x = _gdn(codec, "encoder/gdn", x)
   x = _dense(codec, "encoder/fc2", x)
@@ -235,9 +276,20 @@ def encode(codec: PortableCodec, features: np.ndarray) -> np.ndarray:
   return np.rint(np.clip(x, -clip, clip)).astype(np.int32)  # Halves to even.
 
 
+def _encode_linear(codec: PortableCodec, features: np.ndarray) -> np.ndarray:
+  weights, step = codec.weights, codec.config["step"]
+  x = (features - weights["mean"]) @ weights["components"] / step
+  if np.abs(x).max() >= 2**31 - 1:
+    raise Error("a code's element is beyond 32 bits.")
+  return np.rint(x).astype(np.int32)
+
+
 def decode(codec: PortableCodec, codes: np.ndarray) -> np.ndarray:
   """Eq. (2): features, float32 [n, feature_dim], of int [n, code_dim]."""
   _check(codes, codec.config["clip"])
+  if codec.config["kind"] == "pca":
+    weights, x = codec.weights, codes * codec.config["step"]
+    return np.float32(x @ weights["reconstruction"] + weights["mean"])
   return _decoder(codec, np.float64(codes))
 
 

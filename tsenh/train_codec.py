@@ -7,6 +7,11 @@ initialisation, Adam 1e-4, batch 32, 40 epochs, clip 20, uniform noise for
 rounding. A small lambda gives a high rate; the paper uses 1e-4 to 1e-7.
 About a minute and a half on two cores.
 
+--coarse adds the coarse constraint of the 2021 paper, which needs to know who
+is on the photographs:
+
+  python -m tsenh.train_codec --lambda=1e-5 --coarse=contrastive
+
 All of a run lies in one folder (--output): weights, entropy tables,
 config.json, TensorBoard scalars, and the state that --resume continues from.
 """
@@ -21,7 +26,7 @@ from absl import flags
 from tsenh.base import command_line, results
 from tsenh.base.errors import Error
 from tsenh.data import feature_sets, manifests, streams
-from tsenh.training import command, recipe
+from tsenh.training import command, grains, recipe
 
 _NETWORK = manifests.default()
 _LAMBDA = flags.DEFINE_float(
@@ -61,7 +66,8 @@ _VALIDATION = flags.DEFINE_string(
 _VALIDATE_EVERY = flags.DEFINE_integer(
   "validate_every", 5, "Epochs between two validations.", lower_bound=1
 )
-flags.adopt_module_key_flags(recipe)  # So that --help shows them.
+for _module in (recipe, grains):  # So that --help shows their flags.
+  flags.adopt_module_key_flags(_module)
 flags.register_validator(
   "lambda",
   lambda value: 0 <= value < math.inf,
@@ -152,8 +158,12 @@ def main():
       }
     )
 
+  of_grains = grains.recipe(training_set)
+
   from tsenh.coding import entropy
+  from tsenh.features import coarse
   from tsenh.features.pro import Codec, rate_distortion_loss
+  from tsenh.training import samplers
 
   codec = Codec(
     feature_dim=int(training_set.features.shape[1]),
@@ -168,9 +178,19 @@ def main():
     "lambda": _LAMBDA.value,
     "distortion": _DISTORTION.value,
     "noise": _NOISE.value,
+    **of_grains,
   }
+  form = grains.COARSE.value
+  label = _lambda() if form == "none" else f"{form}-{_lambda()}"
+  examples, sampler, classes = {"features": training_set.features}, None, {}
+  if form != "none":
+    people = examples["people"] = coarse.labels(training_set.identities)
+    sampler = samplers.Balanced(
+      people, recipe.BATCH_SIZE.value, recipe.SEED.value
+    )
+    classes = coarse.class_variables(form, training_set.features, people)
   folder, config = recipe.open_run(
-    f"pro-{_lambda()}", codec, training_set, **choices
+    f"pro-{label}", codec, training_set, **choices
   )
   if config is None:
     return
@@ -178,9 +198,20 @@ def main():
   def loss_fn(batch, noise):
     f_raw = batch["features"]
     f_rec, c = codec(f_raw, noise, _NOISE.value == "before_clip")
-    return rate_distortion_loss(
+    loss, fine, rate = rate_distortion_loss(
       f_raw, f_rec, c, _LAMBDA.value, _DISTORTION.value
     )
+    if form == "none":
+      return loss, fine, rate
+    term = coarse.coarse_loss(
+      form, f_rec, batch["people"], classes.get("centres")
+    )
+    loss = (
+      grains.FINE_WEIGHT.value * fine
+      + grains.COARSE_WEIGHT.value * term
+      + _LAMBDA.value * rate
+    )
+    return loss, fine, rate, term
 
   validate = validation_set and (
     lambda: _validate(codec, training_set, validation_set, folder)
@@ -188,14 +219,16 @@ def main():
   config = recipe.train(
     codec,
     loss_fn,
-    ("loss", "distortion", "rate"),
-    {"features": training_set.features},
+    ("loss", "distortion", "rate", "coarse")[: 3 if form == "none" else 4],
+    examples,
     folder,
     config,
     f"lambda {_lambda()}",
     noise_dim=_CODE_DIM.value,
     validate=validate,
     validate_every=_VALIDATE_EVERY.value,
+    training_variables=classes,
+    sampler=sampler,
   )
   codes = streams.in_chunks(codec.encode, training_set.features)
   coder = entropy.fit_coder(codes)

@@ -385,7 +385,7 @@ def read_coder(run: Run) -> entropy.EntropyCoder:
   path = run.folder / run_folders.TABLES
   coder = entropy.EntropyCoder.from_tables(arrays.read_all(path), path)
   _check_digest(path, coder.digest(), run.config.get("table_digest"))
-  # SQ and PCA have as many elements as dimensions.
+  # SQ and PCA have as many elements as dimensions, LDA says how many.
   feature_dim = run.architecture["feature_dim"]
   code_dim = run.architecture.get("code_dim", feature_dim)
   if coder.code_dim != code_dim:

@@ -1,7 +1,8 @@
 """The classical transform coder: PCA, one uniform step, the entropy coder.
 
 At high rate it is the best that linear transforms do for Gaussian features, and
-it has nothing to train but a covariance: what a learned codec must beat.
+it has nothing to train but a covariance: what a learned codec must beat. `lda`
+fits another pair of matrices to it.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from tsenh.base.errors import Error
 from tsenh.features.costs import Cost, Costs
 
 MIN_STEP = 1e-4
+_LARGEST = 2**31 - 1  # Integers have 32 bits.
 
 
 class TransformCoder:
@@ -24,13 +26,18 @@ class TransformCoder:
   Attributes:
     step: the quantization step, the same for all components.
     feature_dim: dimensions of a feature.
-    code_dim: the same; components of little variance cost next to nothing.
-    mean: float64 [dim], of the training set.
-    components: float64 [dim, dim], a principal component a column.
+    code_dim: components; of principal ones as many as dimensions, for those of
+      little variance cost next to nothing.
+    mean: float64 [feature_dim], of the training set.
+    components: float64 [feature_dim, code_dim], a component a column.
+    reconstruction: float64 [code_dim, feature_dim], what decodes components;
+      None is the transpose, which is right for principal components.
   """
 
   KIND, ROLE = "pca", "codec"
   ARCHITECTURE = ("step", "feature_dim")
+  # With a matrix of its own for the way back; principal components have none.
+  OPTIONAL = (("code_dim", None),)
 
   def __init__(
     self,
@@ -38,61 +45,98 @@ class TransformCoder:
     feature_dim: int,
     mean: Optional[np.ndarray] = None,
     components: Optional[np.ndarray] = None,
+    reconstruction: Optional[np.ndarray] = None,
+    code_dim: Optional[int] = None,
   ):
-    """Takes the components, or leaves them to `assign`.
+    """Takes the arrays, or leaves them to `assign`.
 
     Args:
-      step: `MIN_STEP` or more, in units of the features.
+      step: `MIN_STEP` or more, in units of the components.
       feature_dim: dimensions of a feature.
-      mean: float64 [dim].
-      components: float64 [dim, dim].
+      mean: float64 [feature_dim].
+      components: float64 [feature_dim, code_dim].
+      reconstruction: float64 [code_dim, feature_dim], if `code_dim` is given.
+      code_dim: components, where they have a reconstruction of their own.
     """
     self.step = step
-    self.feature_dim = self.code_dim = feature_dim
-    self.mean = np.zeros(feature_dim) if mean is None else mean
-    self.components = np.eye(feature_dim) if components is None else components
+    self.feature_dim = feature_dim
+    self.code_dim = code_dim or feature_dim
+    empty = {
+      name: np.zeros(shape)
+      for name, shape in self.shapes(feature_dim, code_dim).items()
+    }
+    self.mean = empty["mean"] if mean is None else mean
+    self.components = empty["components"] if components is None else components
+    self.reconstruction = (
+      empty.get("reconstruction") if reconstruction is None else reconstruction
+    )
 
   def latent(self, features: np.ndarray) -> np.ndarray:
-    """Components in units of the step, float64 [n, dim]."""
+    """Components in units of the step, float64 [n, code_dim]."""
     centred = features.astype(np.float64) - self.mean
     return centred @ self.components / self.step
 
   def quantize(self, latent: np.ndarray) -> np.ndarray:
-    """The nearest integers, int32 [n, dim]."""
+    """The nearest integers, int32 [n, code_dim]."""
     return np.rint(latent).astype(np.int32)
 
   def encode(self, features: np.ndarray) -> np.ndarray:
-    """Integer codes, int32 [n, dim], of float32 [n, dim]."""
-    return self.quantize(self.latent(features))
+    """Integer codes, int32 [n, code_dim], of float32 [n, feature_dim].
+
+    Raises:
+      Error: if one has more than 32 bits.
+    """
+    latent = self.latent(features)
+    if np.abs(latent).max() >= _LARGEST:
+      raise Error(
+        f"a code's element is beyond 32 bits: the step {self.step:g} is too"
+        " small for these features."
+      )
+    return self.quantize(latent)
 
   def decode(self, codes: np.ndarray) -> np.ndarray:
-    """Features float32 [n, dim] of integer codes [n, dim]."""
-    decoded = (codes * self.step) @ self.components.T + self.mean
-    return decoded.astype(np.float32)
+    """Features float32 [n, feature_dim] of integer codes [n, code_dim]."""
+    back = self.reconstruction
+    if back is None:
+      back = self.components.T
+    return ((codes * self.step) @ back + self.mean).astype(np.float32)
 
   @staticmethod
-  def shapes(feature_dim: int, **_) -> Dict[str, Tuple[int, ...]]:
+  def shapes(
+    feature_dim: int, code_dim: Optional[int] = None, **_
+  ) -> Dict[str, Tuple[int, ...]]:
     """Names and shapes of `arrays`."""
-    return {"mean": (feature_dim,), "components": (feature_dim, feature_dim)}
+    if code_dim is None:
+      return {"mean": (feature_dim,), "components": (feature_dim, feature_dim)}
+    return {
+      "mean": (feature_dim,),
+      "components": (feature_dim, code_dim),
+      "reconstruction": (code_dim, feature_dim),
+    }
 
   def architecture(self) -> Dict[str, object]:
     """What determines its function beside the arrays."""
-    return {name: getattr(self, name) for name in self.ARCHITECTURE}
+    found = {name: getattr(self, name) for name in self.ARCHITECTURE}
+    if self.reconstruction is not None:
+      found["code_dim"] = self.code_dim
+    return found
 
   def arrays(self) -> Dict[str, np.ndarray]:
-    """Mean and components, by name."""
-    return {"mean": self.mean, "components": self.components}
+    """Mean, components and, if there is one, reconstruction, by name."""
+    names = self.shapes(**self.architecture())
+    return {name: getattr(self, name) for name in names}
 
   def assign(self, arrays: Dict[str, np.ndarray]) -> None:
     """Takes what `arrays` once gave.
 
     Raises:
-      Error: if these are not mean and components.
+      Error: if these are other arrays.
     """
     expected = {k: (v.shape, v.dtype) for k, v in self.arrays().items()}
     if {k: (v.shape, v.dtype) for k, v in arrays.items()} != expected:
-      raise Error("not the mean and components of this dimension.")
-    self.mean, self.components = arrays["mean"], arrays["components"]
+      raise Error("not the mean and components of these dimensions.")
+    for name, array in arrays.items():
+      setattr(self, name, array)
 
   @staticmethod
   def digest_of(
@@ -100,17 +144,18 @@ class TransformCoder:
   ) -> str:
     """The `digest` of a coder that is not built."""
     sha = hashlib.sha256(f"pca:{architecture['step']!r}".encode())
-    for name in ("mean", "components"):
-      sha.update(np.ascontiguousarray(arrays[name], "<f8"))
+    for name in ("mean", "components", "reconstruction"):
+      if name in arrays:
+        sha.update(np.ascontiguousarray(arrays[name], "<f8"))
     return sha.hexdigest()
 
   def digest(self) -> str:
-    """SHA-256 of step, mean and components, in hexadecimal (FORMAT.md)."""
+    """SHA-256 of step and arrays, in hexadecimal (FORMAT.md)."""
     return self.digest_of(self.architecture(), self.arrays())
 
   def costs(self) -> Costs:
-    """Mean, components and step on both sides."""
-    size = self.feature_dim**2
+    """Mean, a matrix and the step on both sides."""
+    size = self.feature_dim * self.code_dim
     cost = Cost(size + self.feature_dim + 1, size)
     return {"sender": cost, "receiver": cost}
 

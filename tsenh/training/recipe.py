@@ -15,6 +15,7 @@ from tsenh.training import command, run_folders
 
 if typing.TYPE_CHECKING:  # It imports TensorFlow.
   from tsenh.coding.entropy import EntropyCoder
+  from tsenh.training.samplers import Sampler
 
 EPOCHS = flags.DEFINE_integer("epochs", 40, "Epochs.", lower_bound=1)
 BATCH_SIZE = flags.DEFINE_integer(
@@ -92,6 +93,8 @@ def train(
   noise_dim: int = 0,
   validate: Optional[Callable[[], Dict[str, Any]]] = None,
   validate_every: int = 1,
+  training_variables: Optional[Dict[str, Any]] = None,
+  sampler: Optional["Sampler"] = None,
 ) -> Dict[str, Any]:
   """Trains a model by these flags, from where its run folder stands.
 
@@ -106,6 +109,8 @@ def train(
     noise_dim: of the noise.
     validate: gives metrics of the model as it is.
     validate_every: epochs between two calls of it.
+    training_variables: see `Trainer`, as is `sampler`.
+    sampler: picks the batches.
 
   Returns:
     The configuration brought up to date.
@@ -120,6 +125,8 @@ def train(
     examples,
     _recipe(),
     noise_dim,
+    training_variables,
+    sampler,
   )
   return runs.train(
     trainer, folder, config, description, validate, validate_every

@@ -13,6 +13,10 @@ if typing.TYPE_CHECKING:  # It imports TensorFlow.
   from tsenh.training.trainer import Trainer
 
 
+# What runs of earlier versions do not say of themselves.
+_BEFORE = {"coarse": "none"}
+
+
 def open_run(
   folder: pathlib.Path, recipe: Dict[str, Any], resume: bool, overwrite: bool
 ) -> Optional[Dict[str, Any]]:
@@ -46,9 +50,10 @@ def open_run(
   for key, value in recipe.items():
     longer = key == "epochs" and found[key] < value
     # The same features may have another name: their digest counts.
-    if found.get(key) != value and key != "features" and not longer:
+    there = found.get(key, _BEFORE.get(key))
+    if there != value and key != "features" and not longer:
       raise Error(
-        f"{folder}: the run has {key} {found.get(key)}, but now it is {value};"
+        f"{folder}: the run has {key} {there}, but now it is {value};"
         " a resumed run must be the same."
       )
   if done and found["epochs_done"] == recipe["epochs"]:

@@ -202,17 +202,26 @@ function sq(config) {
   };
 }
 
-/** A linear transform and one step. */
+/** A linear transform and one step; with `code_dim` another one back. */
 function pca(config, weights) {
-  configured(config, { feature_dim: isDimension, step: isPositive });
-  const { feature_dim: dim, step } = config;
+  const { feature_dim: dim, code_dim: codes = dim, step } = config;
+  const own = { feature_dim: isDimension, step: isPositive };
+  if ("code_dim" in config) own.code_dim = isDimension;
+  configured(config, own);
   const mean = weight(weights, "mean", [dim], "<f8");
-  const components = weight(weights, "components", [dim, dim], "<f8");
-  const forward = transposed(components, dim, dim);
-  const zero = new Float64Array(dim);
+  const components = weight(weights, "components", [dim, codes], "<f8");
+  const forward = transposed(components, dim, codes);
+  const back = own.code_dim
+    ? transposed(
+        weight(weights, "reconstruction", [codes, dim], "<f8"),
+        codes,
+        dim,
+      )
+    : components;
+  const zero = new Float64Array(codes);
   return {
     featureDim: dim,
-    codeDim: dim,
+    codeDim: codes,
     encode: (features, n) => {
       const centred = features.map((f, i) => f - mean[i % dim]);
       const found = affine(centred, n, forward, zero);
@@ -221,7 +230,7 @@ function pca(config, weights) {
     check: () => {},
     decode: (codes, n) => {
       const scaled = Float64Array.from(codes, (c) => step * c);
-      return affine(scaled, n, components, mean);
+      return affine(scaled, n, back, mean);
     },
   };
 }
