@@ -35,6 +35,11 @@ REPORT = [
   "bjontegaard>=1.3,<2",
   "Markdown>=3.5",
 ]
+# Photographs, and what finds faces in them; from Python 3.10 on.
+PHOTOS = ["Pillow>=10.1", "mtcnn>=1.0,<2 ; python_version >= '3.10'"]
+NCNN = ["ncnn>=1.0.20240820"]
+DLIB = ["Pillow>=10.1", "dlib-bin>=19.24.6", "face-recognition-models>=0.3,<1"]
+ONNX = ["onnxruntime>=1.18"]
 DOCS = [
   "mkdocs-material>=9.5,<10",
   "mkdocstrings[python]>=0.27",
@@ -84,8 +89,16 @@ setuptools.setup(
     # Faiss for Python 3.9 is 1.13.0.
     "paper": [*REPORT, "faiss-cpu>=1.13.0,<1.16", "threadpoolctl>=3.1"],
     # onnx from 1.18 on needs a newer ml_dtypes than TensorFlow 2.14.
-    "export": ["tf2onnx>=1.16.1,<2", "onnx>=1.15,<1.18", "onnxruntime>=1.18"],
-    "test": ["pytest>=7.4", "hypothesis>=6.90", "ruff==0.17.6"],
+    "export": ["tf2onnx>=1.16.1,<2", "onnx>=1.15,<1.18", *ONNX],
+    # From photographs to features: with each runtime of face networks.
+    "photos": PHOTOS,
+    "ncnn": [*PHOTOS, *NCNN],
+    "onnx": [*PHOTOS, *ONNX],
+    "dlib": DLIB,
+    "test": [
+      *("pytest>=7.4", "hypothesis>=6.90", "ruff==0.17.6"),
+      *(*PHOTOS, *NCNN, *ONNX, *DLIB),
+    ],
     # Atheris 2.3 is the last for Python 3.9 and 3.10.
     "fuzz": ["atheris>=2.3,<4", "coverage>=7.4"],
     "docs": DOCS,

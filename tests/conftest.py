@@ -26,6 +26,12 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("tsenh")
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# Photographs and networks that may not be given on lie beside the checkout.
+SHARED = pathlib.Path(os.environ.get("TSENH_SHARED", ROOT.parent / "shared"))
+needs_shared = pytest.mark.skipif(
+  not (SHARED / "networks").is_dir(),
+  reason="needs the networks and photographs that no checkout holds",
+)
 COMMANDS = (
   "train_codec",
   "train_decoder",
@@ -38,6 +44,7 @@ COMMANDS = (
   "decode",
   "evaluate",
   "export",
+  "extract_features",
 )
 
 

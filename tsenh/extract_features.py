@@ -1,0 +1,201 @@
+"""Extracts face features from photographs with a face network of your own.
+
+  python -m tsenh.extract_features --images=lfw.tgz --network=dlib \
+    --output=lfw.npz
+  python -m tsenh.extract_features --images=crops/ --align=none \
+    --network=mobilefacenet.onnx --output=set.npz
+
+The network's file tells its kind: .pb (FaceNet's frozen graph), a SavedModel's
+folder, .keras, .h5, .tflite, .onnx, .param with .bin (ncnn), or the word dlib.
+How images are prepared is the network's own: a preset, and flags where the
+network differs from it. In each photograph the face is found and aligned;
+--align=none is for photographs that are aligned crops already.
+
+Every photograph without a feature, and each of several faces, is listed in
+OUTPUT.report.json. A run that was stopped goes on where it was when the same
+command starts again. docs/photographs.md has commands for well-known networks.
+"""
+
+import collections
+import json
+import os
+import pathlib
+import sys
+
+from absl import flags
+
+from tsenh.base import command_line, files
+from tsenh.base.errors import Error
+from tsenh.data import feature_sets
+from tsenh.recognition import detection, extraction, face_networks, photographs
+
+_IMAGES = flags.DEFINE_string(
+  "images", None, "A folder of photographs, with its folders, or a tar file."
+)
+_NETWORK = flags.DEFINE_string(
+  "network", None, "The face network's file or folder, or dlib."
+)
+_OUTPUT = flags.DEFINE_string(
+  "output", None, "The feature set (.npz) to write."
+)
+_PRESET = flags.DEFINE_enum(
+  "preset",
+  None,
+  list(face_networks.PRESETS),
+  "How images are prepared and aligned. (default: facenet for TensorFlow and"
+  " Keras, dlib for dlib, arcface for the others)",
+)
+_ALIGN = flags.DEFINE_enum(
+  "align",
+  None,
+  ["none", *detection.CROPS],
+  "The crop that the network takes; none where images are such crops already,"
+  " which are resized at the most. (default: the preset's)",
+)
+_DETECTOR = flags.DEFINE_enum(
+  "detector",
+  None,
+  detection.DETECTORS,
+  "What finds faces; mtcnn needs pip install 'tsenh[photos]', dlib"
+  " 'tsenh[dlib]'. (default: dlib for the crop of dlib, mtcnn for the others)",
+)
+_SIZE = flags.DEFINE_integer(
+  "size",
+  None,
+  "Pixels of a side. (default: what the file states, or the preset's)",
+  lower_bound=16,
+  upper_bound=1024,
+)
+_CHANNELS = flags.DEFINE_enum(
+  "channels", None, ["rgb", "bgr"], "Their order. (default: the preset's)"
+)
+_MEAN = flags.DEFINE_float(
+  "mean", None, "Subtracted from the values 0 to 255. (default: the preset's)"
+)
+_SCALE = flags.DEFINE_float(
+  "scale",
+  None,
+  "Divides them then. (default: the preset's)",
+  lower_bound=1e-3,
+)
+_WHITEN = flags.DEFINE_bool(
+  "whiten",
+  None,
+  "Zero mean and unit deviation of each image, in place of --mean and --scale."
+  " (default: the preset's)",
+)
+_NORMALIZE = flags.DEFINE_bool(
+  "normalize", None, "Features of unit length. (default: the preset's)"
+)
+_INPUT_NAME = flags.DEFINE_string(
+  "input_name", None, "Of the network's input, where it has several."
+)
+_OUTPUT_NAME = flags.DEFINE_string(
+  "output_name", None, "Of the network's output, where it has several."
+)
+_STRICT = flags.DEFINE_bool(
+  "strict", False, "Stop at the first photograph that gives no feature."
+)
+_SHARD_SIZE = flags.DEFINE_integer(
+  "shard_size",
+  500,
+  "Photographs that are done at a time; what a stopped run repeats at most.",
+  lower_bound=1,
+)
+_WORKERS = flags.DEFINE_integer(
+  "workers",
+  None,
+  "Processes; the features do not depend on it. (default: one a core)",
+  lower_bound=1,
+)
+flags.mark_flags_as_required(["images", "network", "output"])
+
+
+def _settings() -> extraction.Settings:
+  """The flags, with what they leave open."""
+  network = _NETWORK.value
+  preset = _PRESET.value or face_networks.preset_of(network)
+  given = {
+    "size": _SIZE.value,
+    "channels": _CHANNELS.value,
+    "mean": _MEAN.value,
+    "scale": _SCALE.value,
+    "whiten": _WHITEN.value,
+    "normalize": _NORMALIZE.value,
+  }
+  given = {name: value for name, value in given.items() if value is not None}
+  preprocessing = face_networks.PRESETS[preset]._replace(**given)
+  if preprocessing.whiten and given.keys() & {"mean", "scale"}:
+    raise Error("--mean and --scale have no effect with whitening: --nowhiten.")
+  align = _ALIGN.value or preset
+  detector = _DETECTOR.value or ("dlib" if align == "dlib" else "mtcnn")
+  return extraction.Settings(
+    network,
+    preprocessing,
+    _INPUT_NAME.value,
+    _OUTPUT_NAME.value,
+    align,
+    "" if align == "none" else detector,
+    _SHARD_SIZE.value,
+  )
+
+
+def main():
+  output = files.check_output(_OUTPUT.value)
+  if output.suffix != ".npz":
+    raise Error(f"{output}: a feature set's name ends in .npz.")
+  settings = _settings()
+  digest = face_networks.digest(settings.network)
+  listing = photographs.find(_IMAGES.value)
+  folder = output.with_name(f".{output.name}.shards")
+  workers = _WORKERS.value or len(os.sched_getaffinity(0))
+  counts = collections.Counter()
+
+  with command_line.progress(len(listing.entries), "image", "extract") as bar:
+
+    def on_shard(count, findings):
+      bar.update(count)
+      lost = next((f for f in findings if not f.kept), None)
+      if _STRICT.value and lost:
+        raise Error(f"{lost.name}: {lost.reason} (--strict).")
+
+    found = extraction.extract(listing, settings, folder, workers, on_shard)
+  counts.update(
+    "several faces, the main one kept" if f.kept else f.reason
+    for f in found.findings
+  )
+  provenance = {
+    "network": pathlib.Path(settings.network).name,
+    "network_digest": digest,
+    "align": settings.align,
+    "detector": settings.detector,
+    "preprocessing": settings.preprocessing._asdict(),
+    "photographs": len(listing.entries),
+    "without_a_feature": len(listing.entries) - len(found.names),
+  }
+  files.write_json(
+    str(output.with_suffix(".report.json")),
+    {
+      **provenance,
+      "passed_over_for_their_suffix": listing.others,
+      "counts": counts,
+      "findings": [finding._asdict() for finding in found.findings],
+    },
+  )
+  feature_sets.save(
+    str(output),
+    feature_sets.FeatureSet(
+      found.features, names=found.names, provenance=json.dumps(provenance)
+    ),
+  )
+  extraction.remove(folder)
+  lost = len(listing.entries) - len(found.names)
+  print(
+    f"{len(listing.entries)} photographs, {len(found.names)} features of"
+    f" {found.features.shape[1]} dimensions, {lost} without one",
+    file=sys.stderr,
+  )
+
+
+if __name__ == "__main__":
+  command_line.run(main)

@@ -1,0 +1,294 @@
+"""Photographs to a feature set: shard by shard, in as many processes as wanted.
+
+A shard is a fixed number of photographs. One process reads, aligns and codes
+it, on one thread, and writes it whole or not at all; so the result does not
+depend on the number of processes, nor on how often a run was stopped.
+"""
+
+import concurrent.futures
+import json
+import math
+import multiprocessing
+import os
+import pathlib
+import shutil
+import signal
+import threading
+from typing import Callable, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from tsenh.base import arrays, files
+from tsenh.base.errors import Error
+from tsenh.recognition import detection, face_networks, photographs
+from tsenh.recognition.face_networks import Preprocessing
+
+NO_FACE = "no face found"
+
+
+class Settings(NamedTuple):
+  """All that a shard depends on beside its photographs.
+
+  Attributes:
+    network: see `face_networks.load`, as the next three.
+    preprocessing: of the network.
+    input_name: of the network, or None.
+    output_name: of the network, or None.
+    align: one of `detection.CROPS`, or "none" where images are crops already.
+    detector: one of `detection.DETECTORS`; without meaning for "none".
+    shard_size: photographs in a shard.
+  """
+
+  network: str
+  preprocessing: Preprocessing
+  input_name: Optional[str]
+  output_name: Optional[str]
+  align: str
+  detector: str
+  shard_size: int
+
+
+class Finding(NamedTuple):
+  """A photograph that somebody should look at.
+
+  Attributes:
+    name: of the photograph.
+    reason: why.
+    kept: whether it has a feature all the same.
+  """
+
+  name: str
+  reason: str
+  kept: bool
+
+
+class Extraction(NamedTuple):
+  """What came out of photographs.
+
+  Attributes:
+    features: float32 [n, dim].
+    names: str [n], of the photographs that gave a feature, in their order.
+    findings: about the others, and those of several faces.
+  """
+
+  features: np.ndarray
+  names: np.ndarray
+  findings: List[Finding]
+
+
+class Extractor:
+  """Photographs to features, in this process."""
+
+  def __init__(self, settings: Settings):
+    """Loads the network, and the detector if there is alignment.
+
+    Raises:
+      Error: as `face_networks.load` does, or if a package is missing.
+    """
+    self.network = face_networks.load(*settings[:4])
+    self._detector = self._cropper = None
+    if settings.align != "none":
+      self._detector = detection.detector(settings.detector)
+      self._cropper = detection.cropper(settings.align)
+
+  def __call__(
+    self, listing: photographs.Listing, entries: Tuple[photographs.Entry, ...]
+  ) -> Extraction:
+    """Features of some photographs of a listing, in its order.
+
+    `features` is [0, 0] where none of them gives one.
+    """
+    crops, names, findings = [], [], []
+    for entry, data in zip(entries, photographs.read(listing.source, entries)):
+      try:
+        if isinstance(data, Error):
+          raise data
+        crop, remark = self.crop(photographs.decode(data))
+      except Error as error:
+        findings.append(Finding(entry.name, str(error), False))
+        continue
+      crops.append(crop)
+      names.append(entry.name)
+      if remark:
+        findings.append(Finding(entry.name, remark, True))
+    features = (
+      self.network(np.stack(crops)) if crops else np.zeros((0, 0), np.float32)
+    )
+    return Extraction(features, np.array(names, np.str_), findings)
+
+  def crop(self, image: np.ndarray) -> Tuple[np.ndarray, str]:
+    """The crop that the network takes, and a remark or "".
+
+    Args:
+      image: uint8 [h, w, 3], RGB.
+
+    Raises:
+      Error: with the reason alone, if no face is found.
+    """
+    size = self.network.preprocessing.size
+    if self._detector is None:
+      return detection.resized(image, size), ""
+    faces = self._detector(image)
+    if not faces:
+      raise Error(NO_FACE)
+    face = faces[detection.main_face(faces, image)]
+    crop = self._cropper(image, face, size)
+    return crop, f"{len(faces)} faces" if len(faces) > 1 else ""
+
+
+def extract(
+  listing: photographs.Listing,
+  settings: Settings,
+  folder: pathlib.Path,
+  workers: int,
+  on_shard: Callable[[int, List[Finding]], None],
+) -> Extraction:
+  """Features of all photographs of a listing.
+
+  Args:
+    listing: of the photographs.
+    settings: of the extraction.
+    folder: where finished shards are kept until `remove`; a run that was
+      stopped goes on from there.
+    workers: processes.
+    on_shard: called with the number of photographs of each shard, as they
+      finish, and what was found in it.
+
+  Returns:
+    The features, in the order of the listing.
+
+  Raises:
+    Error: as `Extractor`; if no photograph gave a feature; if the folder is of
+      another extraction, or a process died.
+  """
+  network = face_networks.digest(settings.network)
+  key = json.loads(json.dumps([settings, network, listing.digest()]))
+  _claim(folder, key)
+  size = settings.shard_size
+  numbers = range(math.ceil(len(listing.entries) / size))
+  paths = [folder / f"{number:06}.npz" for number in numbers]
+
+  def finished(number):
+    findings = _read(paths[number]).findings
+    count = len(listing.entries[number * size : (number + 1) * size])
+    on_shard(count, findings)
+
+  waiting = []
+  for number in numbers:
+    if paths[number].exists():
+      finished(number)
+    else:
+      waiting.append(number)
+  if waiting:
+    workers = min(workers, len(waiting))
+    pool = concurrent.futures.ProcessPoolExecutor(
+      workers,
+      # Not fork: TensorFlow does not live through it.
+      multiprocessing.get_context("spawn"),
+      _start,
+      (listing, settings),
+    )
+    try:
+      tasks = {pool.submit(_shard, n, paths[n]): n for n in waiting}
+      for task in concurrent.futures.as_completed(tasks):
+        task.result()
+        finished(tasks[task])
+    except concurrent.futures.process.BrokenProcessPool as error:
+      raise Error(
+        "a process died, perhaps for want of memory; what is finished is kept,"
+        " and the same command goes on from there."
+      ) from error
+    finally:
+      pool.shutdown(wait=True, cancel_futures=True)
+  shards = [_read(path) for path in paths]
+  found = [shard for shard in shards if len(shard.names)]
+  findings = [finding for shard in shards for finding in shard.findings]
+  if not found:
+    first = findings[0]
+    raise Error(
+      f"{listing.source}: no photograph gave a feature; the first is"
+      f" {first.name}: {first.reason}."
+    )
+  return Extraction(
+    np.concatenate([shard.features for shard in found]),
+    np.concatenate([shard.names for shard in found]),
+    findings,
+  )
+
+
+def remove(folder: pathlib.Path) -> None:
+  """Removes the shards of an extraction that is stored."""
+  shutil.rmtree(folder)
+
+
+def _claim(folder: pathlib.Path, key: list) -> None:
+  """Begins a folder of shards, or sees that it is of the same extraction."""
+  path = folder / "extraction.json"
+  if path.exists():
+    if json.loads(path.read_text()) != key:
+      raise Error(
+        f"{folder}: holds shards of another extraction (network, flags or"
+        " photographs differ); remove it, or give another --output."
+      )
+    return
+  folder.mkdir(exist_ok=True)
+  files.write_json(str(path), key)
+
+
+def _read(path: pathlib.Path) -> Extraction:
+  with arrays.open_archive(path) as archive:
+    features, names, text = (
+      arrays.read_entry(archive, name)
+      for name in ("features", "names", "findings")
+    )
+  findings = [Finding(*values) for values in json.loads(text.tobytes())]
+  return Extraction(features, names, findings)
+
+
+# Of a process of the pool: what it codes, with what.
+_worker: List = []
+
+
+def _start(listing: photographs.Listing, settings: Settings) -> None:
+  """Prepares a process: one thread, and an end with the process that began."""
+  signal.signal(signal.SIGINT, signal.SIG_IGN)
+  parent = multiprocessing.parent_process()
+
+  def end_with_parent():
+    parent.join()
+    os._exit(1)
+
+  threading.Thread(target=end_with_parent, daemon=True).start()
+  _worker[:] = [listing, settings]
+
+
+def _shard(number: int, path: pathlib.Path) -> None:
+  """Writes one shard."""
+  if len(_worker) == 2:  # The first one; an Error here is the caller's.
+    _one_thread(_worker[1])
+    _worker.append(Extractor(_worker[1]))
+  listing, settings, extractor = _worker
+  start = number * settings.shard_size
+  found = extractor(
+    listing, listing.entries[start : start + settings.shard_size]
+  )
+  text = json.dumps(found.findings).encode()
+  files.write_arrays(
+    str(path),
+    {
+      "features": found.features,
+      "names": found.names,
+      "findings": np.frombuffer(text, np.uint8),
+    },
+  )
+
+
+def _one_thread(settings: Settings) -> None:
+  """Keeps TensorFlow to one thread, where it is needed."""
+  alone = settings.network.endswith((".onnx", ".param", face_networks.DLIB))
+  if alone and settings.detector != "mtcnn":
+    return
+  import tensorflow as tf
+
+  tf.config.threading.set_intra_op_parallelism_threads(1)
+  tf.config.threading.set_inter_op_parallelism_threads(1)
