@@ -57,6 +57,15 @@ def test_any_int32_survives_the_round_trip(packing, codes):
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
+@pytest.mark.parametrize("edge", [INT32.min, INT32.max - 3])
+def test_values_do_not_wrap_around_into_tables_at_the_edge(packing, edge):
+  coder = fitted(np.arange(edge, edge + 4).astype(np.int32)[:, None])
+  codes = np.array([[edge], [INT32.min], [0], [INT32.max]], np.int32)
+  decoded, _ = round_trip(coder, codes, packing)
+  np.testing.assert_array_equal(decoded, codes)
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
 def test_a_table_wider_than_the_limit_escapes_the_rest(packing):
   codes = np.arange(-6000, 6000, dtype=np.int32)[:, None]
   coder = fitted(codes)

@@ -171,10 +171,13 @@ class EntropyCoder:
 
   def _symbols(self, codes):
     """Table positions int32 [n, code_dim], and where they are the escape."""
-    # int64: a value far outside the table must not wrap around into it.
-    symbols = codes.astype(np.int64) - self.lower
-    escaped = (symbols < 0) | (symbols >= self._escape)
-    return np.where(escaped, self._escape, symbols).astype(np.int32), escaped
+    # Differences below zero, and those that wrap around, are large as unsigned
+    # numbers; only from below may a value wrap around into the table.
+    symbols = codes - self.lower
+    escaped = symbols.view(np.uint32) >= self._escape.view(np.uint32)
+    escaped |= codes < self.lower
+    np.copyto(symbols, self._escape, where=escaped)
+    return symbols, escaped
 
   def _split(self, codes) -> Tuple[np.ndarray, bytes]:
     """Table positions, and the escaped values in the order of the codes."""
@@ -185,10 +188,11 @@ class EntropyCoder:
   def _join(self, symbols, escapes: np.ndarray) -> np.ndarray:
     """Codes from table positions and the escaped values."""
     escaped = symbols == self._escape
-    if escaped.sum() != len(escapes):
+    if np.count_nonzero(escaped) != len(escapes):
       raise Error("a block lists more or fewer escaped values than it uses.")
     codes = symbols + self.lower
-    codes[escaped] = escapes
+    if len(escapes):
+      codes[escaped] = escapes
     return codes
 
   def _encode(self, shape: List[int], symbols: np.ndarray) -> tf.Tensor:
@@ -204,7 +208,7 @@ class EntropyCoder:
     # A weak check, but no sound string fails it.
     if not gen_ops.entropy_decode_finalize(handle).numpy().all():
       raise Error("a block's string does not end where its codes do.")
-    return symbols.numpy()
+    return np.asarray(symbols)  # Not numpy(), which copies.
 
 
 def _are_tables(lower: np.ndarray, cdf: np.ndarray) -> bool:
