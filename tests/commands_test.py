@@ -284,11 +284,40 @@ def test_a_killed_run_resumes_to_the_same_bits(run, small_faces, tmp_path):
   assert (tmp_path / "killed" / "config.json").read_bytes() == before
 
 
+@pytest.mark.slow
+def test_a_whole_curve_is_trained_to_the_bits_of_each_alone(
+  run, small_faces, tmp_path
+):
+  flags = ("--epochs=1", f"--features={small_faces}")
+  several = "--lambda=1e-4,1e-6"
+  run("tsenh.train_codec", several, *flags, "--output=curve", cwd=tmp_path)
+  run("tsenh.train_codec", "--lambda=1e-6", *flags, cwd=tmp_path)
+  curve, alone = tmp_path / "curve", tmp_path / "runs" / "pro-1e-6"
+  for name in ("weights.npz", "tables.npz"):
+    expected = (alone / name).read_bytes()
+    assert (curve / "pro-1e-6" / name).read_bytes() == expected
+  config = json.loads((curve / "pro-1e-4" / "config.json").read_text())
+  assert (config["lambda"], config["status"]) == (1e-4, "finished")
+  # One that fails is named; the run that was there stays as it was.
+  process = run(
+    "tsenh.train_codec",
+    several,
+    *flags,
+    "--output=curve",
+    cwd=tmp_path,
+    check=False,
+  )
+  last_line = process.stderr.decode().splitlines()[-1]
+  assert process.returncode == 1
+  assert last_line == "error: no codec for lambda 1e-4, 1e-6; see above."
+
+
 @pytest.mark.parametrize(
   ("module", "flags", "message"),
   [
-    ("train_codec", ["--lambda=-1"], "--lambda=-1.0: expected a finite number"),
-    ("train_codec", ["--lambda=nan"], "--lambda=nan: expected a finite number"),
+    ("train_codec", ["--lambda=-1"], "--lambda=['-1']: expected finite"),
+    ("train_codec", ["--lambda=1,nan"], "'nan']: expected finite numbers"),
+    ("train_codec", ["--lambda=1e-4,0.0001"], "the same value twice"),
     ("train_codec", ["--epochs=0"], "--epochs=0"),
     ("train_codec", ["--batch_size=0"], "--batch_size=0"),
     ("train_codec", ["--learning_rate=0"], "--learning_rate=0"),

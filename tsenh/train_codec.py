@@ -1,6 +1,7 @@
 """Trains one feature codec (Sec. 3.1, Eq. 4-5) and fits its entropy tables.
 
   python -m tsenh.train_codec --lambda=1e-6
+  python -m tsenh.train_codec --lambda=1e-4,1e-5,1e-6,1e-7  # The whole curve.
 
 The defaults are the paper's recipe on the shipped training set: Glorot
 initialisation, Adam 1e-4, batch 32, 40 epochs, clip 20, uniform noise for
@@ -16,8 +17,12 @@ All of a run lies in one folder (--output): weights, entropy tables,
 config.json, TensorBoard scalars, and the state that --resume continues from.
 """
 
+import concurrent.futures
 import math
+import os
 import pathlib
+import subprocess
+import sys
 from typing import Any, Dict
 
 import numpy as np
@@ -29,8 +34,12 @@ from tsenh.data import feature_sets, manifests, streams
 from tsenh.training import command, grains, recipe
 
 _NETWORK = manifests.default()
-_LAMBDA = flags.DEFINE_float(
-  "lambda", 1e-6, "Lagrangian multiplier of Eq. (5): weight of the rate."
+_LAMBDA = flags.DEFINE_list(
+  "lambda",
+  ["1e-6"],
+  "Lagrangian multiplier of Eq. (5): weight of the rate. Of several, as"
+  " 1e-4,1e-5, each is trained as it is alone, two at a time on two cores;"
+  " --output is then the folder of their run folders.",
 )
 _CODE_DIM = flags.DEFINE_integer(
   "code_dim", 128, "Dimensions of the latent code.", lower_bound=1
@@ -68,10 +77,20 @@ _VALIDATE_EVERY = flags.DEFINE_integer(
 )
 for _module in (recipe, grains):  # So that --help shows their flags.
   flags.adopt_module_key_flags(_module)
+
+
+def _is_lambda(text: str) -> bool:
+  """Whether it is a finite number, 0 or more."""
+  try:
+    return 0 <= float(text) < math.inf
+  except ValueError:
+    return False
+
+
 flags.register_validator(
   "lambda",
-  lambda value: 0 <= value < math.inf,
-  "expected a finite number, 0 or more",
+  lambda values: bool(values) and all(map(_is_lambda, values)),
+  "expected finite numbers, 0 or more",
 )
 flags.register_validator(
   "clip",
@@ -89,9 +108,42 @@ _VALIDATION_METRICS = (
 )
 
 
-def _lambda() -> str:
-  """Lambda as the paper writes it: 1e-4, not 0.0001."""
-  return np.format_float_scientific(_LAMBDA.value, trim="-", exp_digits=1)
+def _lambda(index: int = 0) -> str:
+  """A lambda as the paper writes it: 1e-4, not 0.0001."""
+  value = float(_LAMBDA.value[index])
+  return np.format_float_scientific(value, trim="-", exp_digits=1)
+
+
+def _run_name(lmbda: str) -> str:
+  """What a run is called: pro-1e-4, or pro-softmax-1e-4."""
+  form = grains.COARSE.value
+  return f"pro-{lmbda}" if form == "none" else f"pro-{form}-{lmbda}"
+
+
+def _train_each() -> None:
+  """Trains a codec for each lambda, in a process of its own on each core.
+
+  One process computes on one core, so what a run gives does not depend on those
+  beside it: the same bits as alone.
+
+  Raises:
+    Error: if a lambda is there twice, or a run failed; the others go on.
+  """
+  names = [_lambda(i) for i in range(len(_LAMBDA.value))]
+  if len(set(names)) < len(names):
+    raise Error("--lambda: the same value twice.")
+  folder = pathlib.Path(command.OUTPUT.value or "runs")
+
+  def train(name: str) -> int:
+    own = [f"--lambda={name}", f"--output={folder / _run_name(name)}"]
+    arguments = [sys.executable, "-m", "tsenh.train_codec", *sys.argv[1:]]
+    return subprocess.run([*arguments, *own], check=False).returncode
+
+  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    codes = list(pool.map(train, names))
+  failed = [name for name, code in zip(names, codes) if code != 0]
+  if failed:
+    raise Error(f"no codec for lambda {', '.join(failed)}; see above.")
 
 
 def _validate(
@@ -139,6 +191,9 @@ def _validate(
 
 
 def main():
+  if len(_LAMBDA.value) > 1:
+    _train_each()
+    return
   training_set = feature_sets.load(command.FEATURES.value)
   validation_set = None
   if _VALIDATION.value is not None:
@@ -175,13 +230,12 @@ def main():
     seed=recipe.SEED.value,
   )
   choices = {
-    "lambda": _LAMBDA.value,
+    "lambda": float(_lambda()),
     "distortion": _DISTORTION.value,
     "noise": _NOISE.value,
     **of_grains,
   }
   form = grains.COARSE.value
-  label = _lambda() if form == "none" else f"{form}-{_lambda()}"
   examples, sampler, classes = {"features": training_set.features}, None, {}
   if form != "none":
     people = examples["people"] = coarse.labels(training_set.identities)
@@ -189,9 +243,8 @@ def main():
       people, recipe.BATCH_SIZE.value, recipe.SEED.value
     )
     classes = coarse.class_variables(form, training_set.features, people)
-  folder, config = recipe.open_run(
-    f"pro-{label}", codec, training_set, **choices
-  )
+  name = _run_name(_lambda())
+  folder, config = recipe.open_run(name, codec, training_set, **choices)
   if config is None:
     return
 
@@ -199,7 +252,7 @@ def main():
     f_raw = batch["features"]
     f_rec, c = codec(f_raw, noise, _NOISE.value == "before_clip")
     loss, fine, rate = rate_distortion_loss(
-      f_raw, f_rec, c, _LAMBDA.value, _DISTORTION.value
+      f_raw, f_rec, c, choices["lambda"], _DISTORTION.value
     )
     if form == "none":
       return loss, fine, rate
@@ -209,7 +262,7 @@ def main():
     loss = (
       grains.FINE_WEIGHT.value * fine
       + grains.COARSE_WEIGHT.value * term
-      + _LAMBDA.value * rate
+      + choices["lambda"] * rate
     )
     return loss, fine, rate, term
 
