@@ -17,7 +17,12 @@ from PIL import Image
 
 from tsenh.base.errors import Error
 from tsenh.data import feature_sets
-from tsenh.recognition import extraction, face_networks, photographs
+from tsenh.recognition import (
+  contact_sheet,
+  extraction,
+  face_networks,
+  photographs,
+)
 
 HOPPER = pathlib.Path(
   matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg"
@@ -55,6 +60,11 @@ def settings(**changes):
   )._replace(**changes)
 
 
+def crop_of(path):
+  image = photographs.decode(path.read_bytes())
+  return extraction.Extractor(settings()).crop(image)[0]
+
+
 def test_an_extractor_gives_features_and_reasons(photos):
   listing = photographs.find(str(photos))
   found = extraction.Extractor(settings())(listing, listing.entries)
@@ -69,7 +79,10 @@ def test_an_extractor_gives_features_and_reasons(photos):
   assert reasons["g.jpg"].reason == "an empty file"
   assert "truncated" in reasons["h.jpg"].reason
   assert reasons["i.png"].reason == extraction.NO_FACE
-  assert len(reasons) == 4
+  assert sum(1 for f in found.findings if f.reason) == 4
+  assert reasons["a.png"] == (
+    *("a.png", "", True, contact_sheet.picture(crop_of(photos / "a.png"))),
+  )
 
 
 def test_nothing_found_is_an_error_and_another_extraction_is_not_mixed(
@@ -105,7 +118,9 @@ def test_the_command_writes_a_set_and_says_what_is_not_in_it(
   assert report["passed_over_for_their_suffix"] == 1
   assert sum(report["counts"].values()) == len(report["findings"]) == 4
   names = {path.name for path in tmp_path.iterdir()}
-  assert names == {"set.npz", "set.report.json"}
+  assert names == {"set.npz", "set.report.json", "set.report.html"}
+  page = (tmp_path / "set.report.html").read_text()
+  assert page.count("<img ") == 7  # Two of nine cannot be read.
   # From photographs to a bitstream, on a bare machine.
   codec = "--codec=dlib-pro-1e-5-e282"
   run("tsenh.encode", codec, "--input=set.npz", "--output=s.tsf", cwd=tmp_path)
@@ -125,11 +140,55 @@ def test_the_command_writes_a_set_and_says_what_is_not_in_it(
       b"g.jpg: an empty file (--strict)",
     ),
     ((*flags, "--output=x.npy"), b"ends in .npz"),
+    (
+      (*flags, "--output=y.npz", "--pairs=a", "--exclude_like=lfw"),
+      b"--exclude_like is for training sets",
+    ),
     ((*flags, "--output=y.npz", "--mean=1"), b"prepares its images itself"),
   ):
     process = run(COMMAND, *wrong, cwd=tmp_path, check=False)
     assert process.returncode == 1 and said in process.stderr
     assert b"Traceback" not in process.stderr
+
+
+@pytest.mark.slow
+def test_people_are_numbered_and_those_of_a_test_set_left_out(run, tmp_path):
+  image = Image.open(HOPPER).resize((160, 160))
+  for person, turned in (("a", 0), ("b", 2), ("c", 180)):
+    folder = tmp_path / "crops" / person
+    folder.mkdir(parents=True)
+    image.rotate(turned).save(folder / f"{person}_0001.png")
+  flags = ("--images=crops", "--network=dlib", "--align=none", "--workers=1")
+  run(
+    *(COMMAND, *flags, "--identities=folders", "--output=all.npz"),
+    cwd=tmp_path,
+  )
+  whole = feature_sets.load(str(tmp_path / "all.npz"))
+  assert whole.identities.tolist() == [0, 1, 2]
+  feature_sets.save(
+    str(tmp_path / "test.npz"), feature_sets.FeatureSet(whole.features[:1])
+  )
+  like = ("--exclude_like=test.npz", "--threshold=0.97")
+  run(COMMAND, *flags, *like, "--output=few.npz", cwd=tmp_path)
+  few = feature_sets.load(str(tmp_path / "few.npz"))
+  assert few.names.tolist() == ["c/c_0001.png"]
+  assert json.loads(few.provenance)["excluded"]["photographs"] == 2
+  lines = ["a 1 b 1", "a 1 c 1"] * 5
+  (tmp_path / "pairs.txt").write_text("\n".join(lines))
+  process = run(
+    *(COMMAND, *flags, "--pairs=pairs.txt", "--output=p.npz"),
+    cwd=tmp_path,
+  )
+  assert b"3 features" in process.stderr
+  with np.load(tmp_path / "p.npz") as stored:
+    assert stored["pairs"][:2].tolist() == [[0, 1], [0, 2]]
+  (tmp_path / "pairs.txt").write_text("\n".join(["a 1 x 1"] * 10))
+  process = run(
+    *(COMMAND, *flags, "--pairs=pairs.txt", "--output=q.npz"),
+    cwd=tmp_path,
+    check=False,
+  )
+  assert b"1 photographs of the pairs are missing: x_0001." in process.stderr
 
 
 @pytest.mark.slow

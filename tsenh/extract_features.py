@@ -12,8 +12,9 @@ network differs from it. In each photograph the face is found and aligned;
 --align=none is for photographs that are aligned crops already.
 
 Every photograph without a feature, and each of several faces, is listed in
-OUTPUT.report.json. A run that was stopped goes on where it was when the same
-command starts again. docs/photographs.md has commands for well-known networks.
+OUTPUT.report.json and shown in OUTPUT.report.html. A run that was stopped goes
+on where it was when the same command starts again. docs/photographs.md has
+commands for well-known networks.
 """
 
 import collections
@@ -22,12 +23,19 @@ import os
 import pathlib
 import sys
 
+import numpy as np
 from absl import flags
 
 from tsenh.base import command_line, files
 from tsenh.base.errors import Error
-from tsenh.data import feature_sets
-from tsenh.recognition import detection, extraction, face_networks, photographs
+from tsenh.data import feature_sets, protocols
+from tsenh.recognition import (
+  contact_sheet,
+  detection,
+  extraction,
+  face_networks,
+  photographs,
+)
 
 _IMAGES = flags.DEFINE_string(
   "images", None, "A folder of photographs, with its folders, or a tar file."
@@ -93,6 +101,29 @@ _INPUT_NAME = flags.DEFINE_string(
 _OUTPUT_NAME = flags.DEFINE_string(
   "output_name", None, "Of the network's output, where it has several."
 )
+_PAIRS = flags.DEFINE_string(
+  "pairs", None, "Pairs to verify, in the form of LFW's pairs.txt."
+)
+_IDENTITIES = flags.DEFINE_string(
+  "identities",
+  None,
+  "Who is in a photograph: folders, for one folder a person (VGG-Face2, LFW),"
+  " or a list: photograph and person in each line (CelebA), or a .csv with FILE"
+  " and SUBJECT_ID (UMDFaces).",
+)
+_EXCLUDE_LIKE = flags.DEFINE_string(
+  "exclude_like",
+  None,
+  "Leave out people of whom a feature is like one of this set, of the same"
+  " network: a test set's people do not belong into training.",
+)
+_THRESHOLD = flags.DEFINE_float(
+  "threshold",
+  0.6,
+  "With --exclude_like: the cosine similarity above which two are alike.",
+  lower_bound=-1.0,
+  upper_bound=1.0,
+)
 _STRICT = flags.DEFINE_bool(
   "strict", False, "Stop at the first photograph that gives no feature."
 )
@@ -144,9 +175,21 @@ def main():
   output = files.check_output(_OUTPUT.value)
   if output.suffix != ".npz":
     raise Error(f"{output}: a feature set's name ends in .npz.")
+  if _PAIRS.value and _EXCLUDE_LIKE.value:
+    raise Error("--exclude_like is for training sets, --pairs for test sets.")
   settings = _settings()
   digest = face_networks.digest(settings.network)
   listing = photographs.find(_IMAGES.value)
+  # What is wrong with the lists is said before the long work.
+  all_names = [entry.name for entry in listing.entries]
+  pairs = is_same = others = None
+  if _PAIRS.value:
+    pairs, is_same = protocols.read_pairs(_PAIRS.value)
+    protocols.rows_of(pairs, all_names)
+  if _IDENTITIES.value:
+    protocols.identities(_IDENTITIES.value, all_names)
+  if _EXCLUDE_LIKE.value:
+    others = feature_sets.load(_EXCLUDE_LIKE.value).features
   folder = output.with_name(f".{output.name}.shards")
   workers = _WORKERS.value or len(os.sched_getaffinity(0))
   counts = collections.Counter()
@@ -163,7 +206,17 @@ def main():
   counts.update(
     "several faces, the main one kept" if f.kept else f.reason
     for f in found.findings
+    if f.reason
   )
+  features, names = found.features, found.names
+  people = np.full(len(names), -1)
+  if _IDENTITIES.value:
+    people = protocols.identities(_IDENTITIES.value, names.tolist())
+  kept = np.ones(len(names), bool)
+  if others is not None:
+    kept = protocols.unlike(features, people, others, _THRESHOLD.value)
+    if not kept.any():
+      raise Error(f"everybody is like somebody of {_EXCLUDE_LIKE.value}.")
   provenance = {
     "network": pathlib.Path(settings.network).name,
     "network_digest": digest,
@@ -171,28 +224,47 @@ def main():
     "detector": settings.detector,
     "preprocessing": settings.preprocessing._asdict(),
     "photographs": len(listing.entries),
-    "without_a_feature": len(listing.entries) - len(found.names),
+    "without_a_feature": len(listing.entries) - len(names),
   }
+  if others is not None:
+    provenance["excluded"] = {
+      "like": _EXCLUDE_LIKE.value,
+      "threshold": _THRESHOLD.value,
+      "photographs": int((~kept).sum()),
+      "people": len({*people[~kept].tolist()} - {-1}),
+    }
   files.write_json(
     str(output.with_suffix(".report.json")),
     {
       **provenance,
       "passed_over_for_their_suffix": listing.others,
       "counts": counts,
-      "findings": [finding._asdict() for finding in found.findings],
+      "findings": [
+        {"name": f.name, "reason": f.reason, "kept": f.kept}
+        for f in found.findings
+        if f.reason
+      ],
     },
   )
+  with files.replacing(str(output.with_suffix(".report.html"))) as file:
+    file.write(contact_sheet.page(output.name, found.findings).encode())
+  rows = protocols.rows_of(pairs, names.tolist()) if pairs else None
   feature_sets.save(
     str(output),
     feature_sets.FeatureSet(
-      found.features, names=found.names, provenance=json.dumps(provenance)
+      features[kept],
+      names=names[kept],
+      identities=people[kept] if _IDENTITIES.value else None,
+      pairs=rows,
+      is_same=is_same,
+      provenance=json.dumps(provenance),
     ),
   )
   extraction.remove(folder)
-  lost = len(listing.entries) - len(found.names)
   print(
-    f"{len(listing.entries)} photographs, {len(found.names)} features of"
-    f" {found.features.shape[1]} dimensions, {lost} without one",
+    f"{len(all_names)} photographs, {kept.sum()} features of"
+    f" {features.shape[1]} dimensions, {len(all_names) - len(names)} without"
+    f" one, {(~kept).sum()} excluded",
     file=sys.stderr,
   )
 

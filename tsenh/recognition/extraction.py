@@ -20,9 +20,16 @@ import numpy as np
 
 from tsenh.base import arrays, files
 from tsenh.base.errors import Error
-from tsenh.recognition import detection, face_networks, photographs
+from tsenh.recognition import (
+  contact_sheet,
+  detection,
+  face_networks,
+  photographs,
+)
+from tsenh.recognition.contact_sheet import Finding
 from tsenh.recognition.face_networks import Preprocessing
 
+SHOWN = 8  # Crops of a shard that a person may look at.
 NO_FACE = "no face found"
 
 
@@ -48,27 +55,14 @@ class Settings(NamedTuple):
   shard_size: int
 
 
-class Finding(NamedTuple):
-  """A photograph that somebody should look at.
-
-  Attributes:
-    name: of the photograph.
-    reason: why.
-    kept: whether it has a feature all the same.
-  """
-
-  name: str
-  reason: str
-  kept: bool
-
-
 class Extraction(NamedTuple):
   """What came out of photographs.
 
   Attributes:
     features: float32 [n, dim].
     names: str [n], of the photographs that gave a feature, in their order.
-    findings: about the others, and those of several faces.
+    findings: about the others, those of several faces, and, without a reason,
+      the first `SHOWN` of the rest.
   """
 
   features: np.ndarray
@@ -99,41 +93,56 @@ class Extractor:
     `features` is [0, 0] where none of them gives one.
     """
     crops, names, findings = [], [], []
+    shown = 0
     for entry, data in zip(entries, photographs.read(listing.source, entries)):
+      image, picture = None, ""
       try:
         if isinstance(data, Error):
           raise data
-        crop, remark = self.crop(photographs.decode(data))
+        image = photographs.decode(data)
+        crop, faces, main = self.crop(image)
       except Error as error:
-        findings.append(Finding(entry.name, str(error), False))
+        if image is not None:
+          picture = contact_sheet.picture(image)
+        findings.append(Finding(entry.name, str(error), False, picture))
         continue
       crops.append(crop)
       names.append(entry.name)
-      if remark:
-        findings.append(Finding(entry.name, remark, True))
+      if len(faces) > 1:
+        picture = contact_sheet.picture(image, [f.box for f in faces], main)
+        reason = f"{len(faces)} faces"
+        findings.append(Finding(entry.name, reason, True, picture))
+      elif shown < SHOWN:
+        shown += 1
+        picture = contact_sheet.picture(crop)
+        findings.append(Finding(entry.name, "", True, picture))
     features = (
       self.network(np.stack(crops)) if crops else np.zeros((0, 0), np.float32)
     )
     return Extraction(features, np.array(names, np.str_), findings)
 
-  def crop(self, image: np.ndarray) -> Tuple[np.ndarray, str]:
-    """The crop that the network takes, and a remark or "".
+  def crop(
+    self, image: np.ndarray
+  ) -> Tuple[np.ndarray, List[detection.Face], int]:
+    """The crop that the network takes, all faces, and which of them it shows.
 
     Args:
       image: uint8 [h, w, 3], RGB.
+
+    Returns:
+      uint8 [size, size, 3], and no faces where images are crops already.
 
     Raises:
       Error: with the reason alone, if no face is found.
     """
     size = self.network.preprocessing.size
     if self._detector is None:
-      return detection.resized(image, size), ""
+      return detection.resized(image, size), [], 0
     faces = self._detector(image)
     if not faces:
       raise Error(NO_FACE)
-    face = faces[detection.main_face(faces, image)]
-    crop = self._cropper(image, face, size)
-    return crop, f"{len(faces)} faces" if len(faces) > 1 else ""
+    main = detection.main_face(faces, image)
+    return self._cropper(image, faces[main], size), faces, main
 
 
 def extract(

@@ -1,0 +1,89 @@
+"""A page of small pictures on which a person sees what an extraction did."""
+
+import base64
+import html
+import io
+from typing import Iterable, List, NamedTuple, Sequence
+
+import numpy as np
+
+_SIDE = 160
+_MAX_PICTURES = 500  # Of one kind; what is not shown is in the report's JSON.
+_STYLE = (
+  "body{font-family:sans-serif}figure{display:inline-block;margin:4px;"
+  "width:170px;vertical-align:top;font-size:11px;overflow-wrap:anywhere}"
+)
+
+
+class Finding(NamedTuple):
+  """A photograph that somebody may look at.
+
+  Attributes:
+    name: of the photograph.
+    reason: why, or "" for a crop that is as it should be.
+    kept: whether it has a feature.
+    picture: of it, as `picture` gives it, or "" if it cannot be read.
+  """
+
+  name: str
+  reason: str
+  kept: bool
+  picture: str
+
+
+def picture(
+  image: np.ndarray, boxes: Sequence[np.ndarray] = (), main: int = -1
+) -> str:
+  """A small JPEG of an image with frames around its faces, in base64.
+
+  Args:
+    image: uint8 [h, w, 3], RGB.
+    boxes: float [4] each: left, top, right, bottom.
+    main: which of them is green; the others are red.
+  """
+  from PIL import Image, ImageDraw
+
+  small = Image.fromarray(image)
+  small.thumbnail((_SIDE, _SIDE))
+  scale = small.width / image.shape[1]
+  draw = ImageDraw.Draw(small)
+  for number, (left, top, right, bottom) in enumerate(boxes):
+    frame = [left * scale, top * scale, right * scale, bottom * scale]
+    draw.rectangle(frame, outline="lime" if number == main else "red", width=2)
+  buffer = io.BytesIO()
+  small.save(buffer, "JPEG", quality=80)
+  return base64.b64encode(buffer.getvalue()).decode()
+
+
+def page(title: str, findings: Iterable[Finding]) -> str:
+  """The page, as HTML that needs no other file."""
+  kinds = {
+    "No feature": [],
+    "Several faces: the green one was taken": [],
+    "As the network gets them, some of each shard": [],
+  }
+  lost, several, good = kinds.values()
+  for finding in findings:
+    kind = good if not finding.reason else several if finding.kept else lost
+    kind.append(finding)
+  title = html.escape(title)
+  parts = [
+    f"<!doctype html><meta charset=utf-8><title>{title}</title>",
+    f"<style>{_STYLE}</style><h1>{title}</h1>",
+  ]
+  for heading, found in kinds.items():
+    parts += [f"<h2>{heading} ({len(found)})</h2>", *_figures(found)]
+  return "\n".join(parts)
+
+
+def _figures(findings: List[Finding]) -> List[str]:
+  figures = []
+  for finding in findings[:_MAX_PICTURES]:
+    text = html.escape(f"{finding.name}  {finding.reason}")
+    image = (
+      f'<img src="data:image/jpeg;base64,{finding.picture}" alt="">'
+      if finding.picture
+      else ""
+    )
+    figures.append(f"<figure>{image}<figcaption>{text}</figcaption></figure>")
+  return figures
