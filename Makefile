@@ -166,6 +166,9 @@ study: $(ALL) ## NETWORK's silent choices, SQ over QP, hashing (10 h or so)
 grains: $(ALL) ## Coarse terms on held-out people, to choose one
 	$(PY) -m experiments.reproduce --plan=grains --network=$(NETWORK) \
 	  --output=$(RESULTS)/grains/$(NETWORK)
+	mkdir -p $(STUDIES)
+	$(PY) -m experiments.studies.seen_people --network=$(NETWORK) \
+	  --output=$(STUDIES)/seen_people.json
 
 ablation: $(ALL) ## Fine grain, coarse grain, both (about 3 h)
 	$(PY) -m experiments.reproduce --plan=ablation --network=$(NETWORK) \
