@@ -19,7 +19,7 @@ NETWORK ?= fullrank
 .DEFAULT_GOAL := help
 .PHONY: help demo check test style format paper paper-short paper-smoke \
   choices checkpoints table report replay release-check benchmark enhancer-study \
-  study kill-test \
+  study grains ablation kill-test \
   fuzz docs clean
 
 help: ## List the targets
@@ -162,6 +162,17 @@ study: $(ALL) ## NETWORK's silent choices, SQ over QP, hashing (10 h or so)
 	  --max_epochs=92 --output=$(STUDIES)/sensitivity.json
 	$(PY) -m experiments.studies.sensitivity --network=$(NETWORK) \
 	  --only=default --max_epochs=2300 --output=$(STUDIES)/sensitivity.json
+
+grains: $(ALL) ## Coarse terms on held-out people, to choose one
+	$(PY) -m experiments.reproduce --plan=grains --network=$(NETWORK) \
+	  --output=$(RESULTS)/grains/$(NETWORK)
+	mkdir -p $(STUDIES)
+	$(PY) -m experiments.studies.seen_people --network=$(NETWORK) \
+	  --output=$(STUDIES)/seen_people.json
+
+ablation: $(ALL) ## Fine grain, coarse grain, both (about 3 h)
+	$(PY) -m experiments.reproduce --plan=ablation --network=$(NETWORK) \
+	  --output=$(RESULTS)/ablation/$(NETWORK)
 
 kill-test: $(ALL) ## Kill a training run 20 times and compare (about 25 min)
 	$(PY) -m experiments.benchmarks.kill_and_resume \

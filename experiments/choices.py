@@ -1,6 +1,6 @@
 """What the experiments of the paper share: rates, lengths, and who teaches."""
 
-from typing import Dict
+from typing import Dict, Tuple
 
 from tsenh.data import manifests
 
@@ -32,6 +32,11 @@ TEACHERS: Dict[str, Dict[str, str]] = {
     "1e-7": "1e-8",
   },
 }
+
+
+# The coarse term of each network's codecs of two grains, and its weight, chosen
+# on held-out people from what --plan=grains measures: none is chosen yet.
+GRAINS: Dict[str, Tuple[str, str]] = {}
 
 
 def held_in_epochs(network: manifests.Network) -> int:

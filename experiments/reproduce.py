@@ -13,8 +13,10 @@ makes the page of them.
 seeds; --plan=why varies it, on held-out people. --plan=choices trains every
 teacher for every student, and hashing, without the people of the validation
 set, for a choice on these. --plan=short is a few codecs and peers, for a
-network beside the main ones. --plan=smoke is a few updates of everything,
-evaluated on the validation set; no table takes its results.
+network beside the main ones. --plan=grains tries coarse terms and their weights
+on held-out people, and --plan=ablation holds codecs of the fine grain, of the
+coarse one and of both against each other. --plan=smoke is a few updates of
+everything, evaluated on the validation set; no table takes its results.
 """
 
 import os

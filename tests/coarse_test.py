@@ -87,8 +87,17 @@ def test_a_batch_of_unknown_people_costs_nothing(batch, form):
   np.testing.assert_array_equal(tape.gradient(loss, features), np.zeros([6, 5]))
 
 
-def test_the_weights_of_softmax_are_trained_and_contrast_has_none(batch):
+def test_the_centres_of_softmax_are_trained_and_contrast_has_none(batch):
   features, people, _ = batch
-  assert coarse.class_variables("contrastive", features, people) == {}
-  (found,) = coarse.class_variables("margin", features, people).values()
-  assert found.shape == (3, 5) and found.trainable
+  people = np.where(people == 1, 2, people)
+  prepared = [
+    coarse.prepare(form, features, people, 4, 0)
+    for form in ("none", "contrastive", "margin")
+  ]
+  assert prepared[0] == coarse.NONE
+  assert prepared[1].training["training_variables"] == {}
+  (found,) = prepared[2].training["training_variables"].values()
+  assert found.shape == (2, 5) and found.trainable
+  for one in prepared[1:]:
+    assert one.training["sampler"].batch_size == 4
+    assert np.isfinite(one.term(tf.constant(features), one.examples))

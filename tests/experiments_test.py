@@ -1,11 +1,14 @@
 import json
 import re
 
+import numpy as np
 import pytest
 from conftest import ROOT
 
+from experiments.studies import seen_people
 from tsenh.base import files, results
 from tsenh.base.errors import Error
+from tsenh.data.feature_sets import FeatureSet
 
 PAPER = ROOT / "experiments" / "results" / "paper"
 
@@ -59,3 +62,17 @@ def test_a_result_survives_writing_and_reading(tmp_path):
   path = str(tmp_path / "result.json")
   files.write_json(path, {"format": results.FORMAT, "accuracy": 0.1 + 0.2})
   assert results.read(path)["accuracy"] == 0.1 + 0.2
+
+
+def test_seen_people_are_whole_and_have_several_photographs():
+  identities = np.array([3, 3, 5, 7, 7, 7, -1, -1, 3, 9, 9])
+  names = np.array([f"{i}.jpg" for i in range(11)], "U20")
+  names[8] = "0.jpg#flipped"
+  faces = FeatureSet(np.zeros([11, 2], np.float32), names, identities)
+  everybody = seen_people.seen_rows(faces, 7)
+  np.testing.assert_array_equal(everybody, [0, 1, 3, 4, 5, 9, 10])
+  some = seen_people.seen_rows(faces, 4)
+  assert 2 <= len(some) <= 4
+  for person in np.unique(identities[some]):
+    own = (identities == person) & (np.arange(11) != 8)
+    assert own.sum() == (identities[some] == person).sum()

@@ -41,6 +41,10 @@ def test_each_job_waits_for_jobs_that_come_before_it(name, network):
     with pytest.raises(Error, match="its teachers are not chosen"):
       plan(name, network)
     return
+  if name == "ablation" and network not in choices.GRAINS:
+    with pytest.raises(Error, match="its coarse term is not chosen"):
+      plan(name, network)
+    return
   seen = set()
   jobs = plan(name, network)
   for key, job in jobs.items():
@@ -178,6 +182,33 @@ def test_each_variant_of_the_enhancer_changes_one_thing():
     assert f"pro-e-{lmbda}-by-{teacher}-e45-s0" in taught
     long = jobs[f"train pro-e+long3-{lmbda}-e45-s0"].command()
     assert {*plain[:2], "--epochs=135"} <= set(long)
+
+
+def test_the_ablation_has_each_grain_plain_and_enhanced_in_its_time(
+  monkeypatch,
+):
+  monkeypatch.setitem(choices.GRAINS, "fullrank", ("contrastive", "1e-3"))
+  jobs = plan("ablation")
+  for seed in range(5):
+    for variant in ("fine", "coarse", "both"):
+      for lmbda in published.LAMBDAS:
+        end = f"{lmbda}-e40-s{seed}"
+        command = jobs[f"train pro+{variant}-{end}"].command()
+        assert ("--coarse_weight=0" in command) == (variant == "fine")
+        assert ("--fine_weight=0" in command) == (variant == "coarse")
+        assert f"pro+{variant}-{end}" in jobs
+        taught = f"pro-e+{variant}-{end}"
+        assert (taught in jobs) == (lmbda != published.LAMBDAS[-1])
+  assert sum(job.seconds for job in jobs.values()) / 2 < 6 * 3600
+
+
+def test_grains_are_chosen_on_held_out_people_alone():
+  network = manifests.default()
+  for job in plan("grains").values():
+    assert not any(name in job.command() for name in network.tests)
+    assert f"--features={network.held_in}" in job.command() or (
+      f"--features={network.validation}" in job.command()
+    )
 
 
 def test_a_network_beside_is_its_shipped_codecs():

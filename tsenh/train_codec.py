@@ -218,7 +218,6 @@ def main():
   from tsenh.coding import entropy
   from tsenh.features import coarse
   from tsenh.features.pro import Codec, rate_distortion_loss
-  from tsenh.training import samplers
 
   codec = Codec(
     feature_dim=int(training_set.features.shape[1]),
@@ -236,13 +235,13 @@ def main():
     **of_grains,
   }
   form = grains.COARSE.value
-  examples, sampler, classes = {"features": training_set.features}, None, {}
-  if form != "none":
-    people = examples["people"] = coarse.labels(training_set.identities)
-    sampler = samplers.Balanced(
-      people, recipe.BATCH_SIZE.value, recipe.SEED.value
-    )
-    classes = coarse.class_variables(form, training_set.features, people)
+  grain = coarse.prepare(
+    form,
+    training_set.features,
+    training_set.identities,
+    recipe.BATCH_SIZE.value,
+    recipe.SEED.value,
+  )
   name = _run_name(_lambda())
   folder, config = recipe.open_run(name, codec, training_set, **choices)
   if config is None:
@@ -254,16 +253,10 @@ def main():
     loss, fine, rate = rate_distortion_loss(
       f_raw, f_rec, c, choices["lambda"], _DISTORTION.value
     )
-    if form == "none":
+    if grain.term is None:
       return loss, fine, rate
-    term = coarse.coarse_loss(
-      form, f_rec, batch["people"], classes.get("centres")
-    )
-    loss = (
-      grains.FINE_WEIGHT.value * fine
-      + grains.COARSE_WEIGHT.value * term
-      + choices["lambda"] * rate
-    )
+    term = grain.term(f_rec, batch)
+    loss = grains.total(fine, term) + choices["lambda"] * rate
     return loss, fine, rate, term
 
   validate = validation_set and (
@@ -272,16 +265,15 @@ def main():
   config = recipe.train(
     codec,
     loss_fn,
-    ("loss", "distortion", "rate", "coarse")[: 3 if form == "none" else 4],
-    examples,
+    ("loss", "distortion", "rate", *(["coarse"] if grain.term else [])),
+    {"features": training_set.features, **grain.examples},
     folder,
     config,
     f"lambda {_lambda()}",
     noise_dim=_CODE_DIM.value,
     validate=validate,
     validate_every=_VALIDATE_EVERY.value,
-    training_variables=classes,
-    sampler=sampler,
+    **grain.training,
   )
   codes = streams.in_chunks(codec.encode, training_set.features)
   coder = entropy.fit_coder(codes)

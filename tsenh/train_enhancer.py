@@ -8,6 +8,9 @@ evaluate take --enhancer=RUN. Both codecs stay as they are: their codes of the
 training set are computed once, before training, and their digests checked after
 it. The defaults are the paper's recipe. About a minute.
 
+--coarse adds the coarse constraint of the 2021 paper: how well the feature that
+the frozen high-rate decoder makes of the enhanced code tells people apart.
+
 The run folder is as that of train_codec, with a copy of the high-rate codec in
 it: it is all that a receiver needs beside the low-rate codec.
 """
@@ -19,7 +22,7 @@ from absl import flags
 from tsenh.base import command_line
 from tsenh.base.errors import Error
 from tsenh.data import feature_sets
-from tsenh.training import command, recipe, run_folders
+from tsenh.training import command, grains, recipe, run_folders
 
 _LOW = flags.DEFINE_string(
   "low", None, "The codec whose codes are enhanced: a run folder or a name."
@@ -58,15 +61,17 @@ _LOSS = flags.DEFINE_enum(
   "code: the squared error of the enhanced code, Eq. (6); feature: that of the"
   " feature which the frozen high-rate decoder makes of it.",
 )
-flags.adopt_module_key_flags(recipe)  # So that --help shows them.
+for _module in (recipe, grains):  # So that --help shows their flags.
+  flags.adopt_module_key_flags(_module)
 flags.mark_flags_as_required(["low", "high"])
 
 
 def main():
   training_set = feature_sets.load(command.FEATURES.value)
   faces = training_set.features
+  of_grains = grains.recipe(training_set)
 
-  from tsenh.features import compressor
+  from tsenh.features import coarse, compressor
   from tsenh.features.enhancer import Enhancer, enhancement_loss
   from tsenh.features.sq_enhancer import squared_error
 
@@ -87,6 +92,13 @@ def main():
   of_codes = _LOSS.value == "code"
   if not of_codes and _HIGH_CODES.present:
     raise Error("--high_codes goes with --loss=code.")
+  grain = coarse.prepare(
+    grains.COARSE.value,
+    faces,
+    training_set.identities,
+    recipe.BATCH_SIZE.value,
+    recipe.SEED.value,
+  )
   label = "-".join(pathlib.Path(n.value).name for n in (_LOW, _HIGH))
   folder, config = recipe.open_run(
     f"enhancer-{label}",
@@ -97,6 +109,7 @@ def main():
     low_codes=_LOW_CODES.value,
     high_codes=_HIGH_CODES.value,
     **({} if of_codes else {"loss": _LOSS.value}),
+    **of_grains,
   )
   if config is None:
     return
@@ -106,11 +119,19 @@ def main():
     c_low = batch["low"]
     output = enhancer(c_low + noise if noisy else c_low)
     if of_codes:
-      return (enhancement_loss(output, batch["high"] / high.clip),)
+      fine = enhancement_loss(output, batch["high"] / high.clip)
+      if grain.term is None:
+        return (fine,)
     f_rec = high.decoder(enhancer.enhanced(output))
-    return (squared_error(f_rec, batch["features"]),)
+    if not of_codes:
+      fine = squared_error(f_rec, batch["features"])
+      if grain.term is None:
+        return (fine,)
+    term = grain.term(f_rec, batch)
+    return grains.total(fine, term), fine, term
 
-  examples = {"low": low.training_codes(faces, rounded=not noisy)}
+  codes = low.training_codes(faces, rounded=not noisy)
+  examples = {"low": codes, **grain.examples}
   if of_codes:
     rounded = _HIGH_CODES.value == "rounded"
     examples["high"] = high.training_codes(faces, rounded)
@@ -119,12 +140,13 @@ def main():
   config = recipe.train(
     enhancer,
     loss_fn,
-    ("loss",),
+    ("loss", "fine", "coarse") if grain.term else ("loss",),
     examples,
     folder,
     config,
     label,
     noise_dim=low.code_dim if noisy else 0,
+    **grain.training,
   )
   for name, codec, key in (
     (_LOW.value, low, "low_digest"),

@@ -221,6 +221,9 @@ def _check_enhanced(run, runs: pd.DataFrame, role: Optional[str]) -> None:
   if run["family"] != "sq-e":
     keys = ["epochs", "seed"]
     codecs = codecs[(codecs[keys] == run[keys]).all(axis=1)]
+    # A codec that is varied has an enhancer of that name; others vary alone.
+    own = codecs["variant"] == run["variant"]
+    codecs = codecs[own if own.any() else codecs["variant"] == ""]
   for _, plain in codecs[codecs["setting"] == run["setting"]].iterrows():
     for key in ("bits_per_feature", "codec_digest"):
       if run[key] != plain[key]:

@@ -8,10 +8,12 @@ angular margin, and a contrast of the pairs in a batch. All see the direction of
 a feature alone, as a comparison by distance of unit vectors does.
 """
 
-from typing import Optional
+from typing import Any, Callable, Dict, NamedTuple, Optional
 
 import numpy as np
 import tensorflow as tf
+
+from tsenh.training import samplers
 
 # Paper-silent (coarse): the form of the coarse term and its constants. The
 # cosine is multiplied by the scale; the margin is an angle, in radians.
@@ -114,11 +116,58 @@ def coarse_loss(form: str, f_rec, people, classes: Optional[tf.Variable]):
   return softmax_loss(f_rec, people, classes, margin)
 
 
-def class_variables(form: str, features: np.ndarray, people: np.ndarray):
-  """What is trained beside the codec, and for the training alone, by name."""
-  if form == "contrastive":
-    return {}
-  return {"centres": tf.Variable(centres(features, people), name="centres")}
+class Coarse(NamedTuple):
+  """What the coarse term adds to a training.
+
+  Attributes:
+    examples: further arrays of the examples, by name.
+    training: further arguments of the `Trainer`: the classes' centres, which
+      serve the training alone, and what picks balanced batches.
+    term: maps decoded features float32 [batch, dim], and the batch of the
+      examples, to the coarse term; None if there is none.
+  """
+
+  examples: Dict[str, np.ndarray]
+  training: Dict[str, Any]
+  term: Optional[Callable]
+
+
+NONE = Coarse({}, {}, None)
+
+
+def prepare(
+  form: str,
+  features: np.ndarray,
+  identities: np.ndarray,
+  batch_size: int,
+  seed: int,
+) -> Coarse:
+  """What a form of the coarse term adds; `NONE` for "none".
+
+  Args:
+    form: none, softmax, margin or contrastive.
+    features: float32 [n, dim], the training set's.
+    identities: int [n], -1 where unknown.
+    batch_size: features per update.
+    seed: of the batches.
+
+  Raises:
+    Error: if nobody has several photographs.
+  """
+  if form == "none":
+    return NONE
+  people = labels(identities)
+  sampler = samplers.Balanced(people, batch_size, seed)
+  classes = None
+  if form != "contrastive":
+    classes = tf.Variable(centres(features, people), name="centres")
+
+  def term(f_rec, batch):
+    return coarse_loss(form, f_rec, batch["people"], classes)
+
+  variables = {} if classes is None else {"centres": classes}
+  training = {"training_variables": variables, "sampler": sampler}
+  return Coarse({"people": people}, training, term)
 
 
 def _log_sum(values, where):

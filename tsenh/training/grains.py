@@ -52,3 +52,8 @@ def recipe(training_set: FeatureSet) -> Dict[str, Any]:
   if training_set.identities is None:
     raise Error(f"{command.FEATURES.value}: has no identities for --coarse.")
   return {"coarse": COARSE.value, **weights}
+
+
+def total(fine, coarse):
+  """The weighted sum of both grains."""
+  return FINE_WEIGHT.value * fine + COARSE_WEIGHT.value * coarse
