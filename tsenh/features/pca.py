@@ -13,6 +13,7 @@ from tsenh.base.errors import Error
 from tsenh.features.costs import Cost, Costs
 
 MIN_STEP = 1e-4
+MAX_VALUE = 2**31 - 1  # Of an element, as `tsenh.coding` has it.
 
 
 class TransformCoder:
@@ -58,8 +59,19 @@ class TransformCoder:
     return centred @ self.components / self.step
 
   def quantize(self, latent: np.ndarray) -> np.ndarray:
-    """The nearest integers, int32 [n, dim]."""
-    return np.rint(latent).astype(np.int32)
+    """The nearest integers, int32 [n, dim].
+
+    Raises:
+      Error: if one does not fit into 32 bits.
+    """
+    rounded = np.rint(latent)
+    largest = np.abs(rounded).max()
+    if not largest <= MAX_VALUE:  # NaN neither.
+      raise Error(
+        f"a component is {largest:.3g} steps of {self.step:g} long, which 32"
+        " bits do not hold; the step is too small for these features."
+      )
+    return rounded.astype(np.int32)
 
   def encode(self, features: np.ndarray) -> np.ndarray:
     """Integer codes, int32 [n, dim], of float32 [n, dim]."""
