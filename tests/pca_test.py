@@ -45,6 +45,15 @@ def test_one_feature_is_too_few(faces):
     pca.fit(0.1, faces[:1])
 
 
+def test_integers_beyond_32_bits_are_refused():
+  coder = pca.TransformCoder(1e-4, 2)
+  largest = np.float32([[214748, -214748]])
+  np.testing.assert_allclose(coder.decode(coder.encode(largest)), largest)
+  for value in (214749, -214749, np.nan):
+    with pytest.raises(Error, match=r"steps of 0.0001 long.*step is too small"):
+      coder.encode(np.float32([[0, value]]))
+
+
 @pytest.mark.slow
 def test_what_one_thread_wrote_two_threads_read(run, tmp_path):
   """Components that were fitted again when read would not be the same bits."""

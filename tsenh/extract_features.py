@@ -191,7 +191,7 @@ def main():
   if _EXCLUDE_LIKE.value:
     others = feature_sets.load(_EXCLUDE_LIKE.value).features
   folder = output.with_name(f".{output.name}.shards")
-  workers = _WORKERS.value or len(os.sched_getaffinity(0))
+  workers = _WORKERS.value or os.cpu_count() or 1
   counts = collections.Counter()
 
   with command_line.progress(len(listing.entries), "image", "extract") as bar:

@@ -14,7 +14,7 @@ from tsenh.base.errors import Error
 from tsenh.features.costs import Cost, Costs
 
 MIN_STEP = 1e-4
-_LARGEST = 2**31 - 1  # Integers have 32 bits.
+MAX_VALUE = 2**31 - 1  # Of an element, as `tsenh.coding` has it.
 
 
 class TransformCoder:
@@ -77,22 +77,27 @@ class TransformCoder:
     return centred @ self.components / self.step
 
   def quantize(self, latent: np.ndarray) -> np.ndarray:
-    """The nearest integers, int32 [n, code_dim]."""
-    return np.rint(latent).astype(np.int32)
+    """The nearest integers, int32 [n, code_dim].
+
+    Raises:
+      Error: if one does not fit into 32 bits.
+    """
+    rounded = np.rint(latent)
+    largest = np.abs(rounded).max()
+    if not largest <= MAX_VALUE:  # NaN neither.
+      raise Error(
+        f"a component is {largest:.3g} steps of {self.step:g} long, which 32"
+        " bits do not hold; the step is too small for these features."
+      )
+    return rounded.astype(np.int32)
 
   def encode(self, features: np.ndarray) -> np.ndarray:
     """Integer codes, int32 [n, code_dim], of float32 [n, feature_dim].
 
     Raises:
-      Error: if one has more than 32 bits.
+      Error: as `quantize` does.
     """
-    latent = self.latent(features)
-    if np.abs(latent).max() >= _LARGEST:
-      raise Error(
-        f"a code's element is beyond 32 bits: the step {self.step:g} is too"
-        " small for these features."
-      )
-    return self.quantize(latent)
+    return self.quantize(self.latent(features))
 
   def decode(self, codes: np.ndarray) -> np.ndarray:
     """Features float32 [n, feature_dim] of integer codes [n, code_dim]."""

@@ -12,6 +12,7 @@ from typing import Callable, Dict, NamedTuple, Optional, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tsenh.base import processes
 from tsenh.base.command_line import THREAD_MODE
 from tsenh.base.errors import Error
 from tsenh.training.samplers import Sampler, Shuffled
@@ -81,8 +82,10 @@ class Trainer:
 
     Raises:
       Error: if there is not one whole batch, the arrays differ in length, or
-        the thread mode is not set, without which bits are not reproducible.
+        the thread mode is not set, without which bits are not reproducible;
+        also as `processes.check` does.
     """
+    processes.check()
     if THREAD_MODE not in os.environ.get("XLA_FLAGS", ""):
       raise Error(
         "call tsenh.base.command_line.set_thread_mode() before TensorFlow"
@@ -173,7 +176,7 @@ class Trainer:
         their metrics.
 
     Raises:
-      Error: if the loss is no longer finite.
+      Error: if the loss, a weight or a moment of Adam's is no longer finite.
     """
     batches = self._sampler.batches(self.epoch)
     total = np.zeros(len(self.metrics))
@@ -184,16 +187,21 @@ class Trainer:
       examples = {k: tf.constant(a[rows]) for k, a in self._examples.items()}
       noise = self._noise(tf.constant(self.step))
       metrics = self._run(examples, noise, tf.constant(steps)).numpy()
-      if not np.isfinite(metrics).all():
-        raise Error(
-          f"the loss is {metrics[0]} at update {self.step + steps}: the"
-          " learning rate is too high for these features, or lambda too large."
-        )
       self.step += steps
+      self._check(f"the loss is {metrics[0]}", metrics)
       total += metrics
       progress(steps, self._named(metrics / steps))
+    for name, variable in self._state_variables().items():
+      self._check(f"{name} is not finite", variable)
     self.epoch += 1
     self.metrics = self._named(total / self.steps_per_epoch)
+
+  def _check(self, found: str, values) -> None:
+    if not np.isfinite(values).all():
+      raise Error(
+        f"{found} at update {self.step}: the learning rate is too high for"
+        " these features, or lambda too large."
+      )
 
   def _named(self, metrics: np.ndarray) -> Dict[str, float]:
     return dict(zip(self.metrics, metrics.tolist()))
