@@ -46,7 +46,7 @@ def test_one_feature_is_too_few(faces):
 
 
 def test_integers_beyond_32_bits_are_refused():
-  coder = pca.TransformCoder(1e-4, 2)
+  coder = pca.TransformCoder(1e-4, 2, components=np.eye(2))
   largest = np.float32([[214748, -214748]])
   np.testing.assert_allclose(coder.decode(coder.encode(largest)), largest)
   for value in (214749, -214749, np.nan):
