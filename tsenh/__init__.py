@@ -41,7 +41,8 @@ def load(name: str, enhancer: typing.Optional[str] = None) -> "Compressor":
     enhancer: the run folder of an enhancer to decode with.
 
   Returns:
-    The codec; `compress` and `decompress` may be called from several threads.
+    The codec; `compress` and `decompress` may be called from several threads,
+    but not from a process that is forked after this call.
 
   Raises:
     tsenh.base.errors.Error: a ValueError; if there is no such codec or

@@ -29,7 +29,7 @@ from typing import (
 
 import numpy as np
 
-from tsenh.base import arrays, configs
+from tsenh.base import arrays, configs, processes
 from tsenh.base.errors import Error
 from tsenh.coding import bitstream, entropy
 from tsenh.data import feature_sets, manifests, streams
@@ -267,8 +267,9 @@ def load(name: str, enhancer: Optional[str] = None) -> Compressor:
 
   Raises:
     Error: if there is no such codec or enhancer, it is unfinished or damaged,
-      or the enhancer is for another codec.
+      or the enhancer is for another codec; also as `processes.check` does.
   """
+  processes.check()
   run = read_run(name, CODECS)
   codec = Compressor(name, run.build(), read_coder(run))
   if enhancer is None:
@@ -463,8 +464,10 @@ def encode(
     The number of bytes written.
 
   Raises:
-    Error: if the features do not fit the codec or cannot be coded.
+    Error: if the features do not fit the codec or cannot be coded; also as
+      `processes.check` does.
   """
+  processes.check()
   expected = compressor.transform.feature_dim
   if stream.dim != expected:
     raise Error(
@@ -545,7 +548,7 @@ def decode(
 
   Raises:
     Error: if the range is not in the file, or too large, or the file is
-      damaged.
+      damaged; also as `processes.check` does.
   """
   finish = (compressor.enhancement or compressor.transform).decode
   return _decode(compressor, file, header, start, count, max_features, finish)
@@ -564,6 +567,7 @@ def decode_codes(
 
 def _decode(compressor, file, header, start, count, max_features, finish):
   """The blocks of a range, cut to it; `finish` is applied to their codes."""
+  processes.check()
   if count is None:
     count = header.num_features - start
   with _named(file):

@@ -12,6 +12,7 @@ from typing import Callable, Dict, NamedTuple, Optional, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tsenh.base import processes
 from tsenh.base.command_line import THREAD_MODE
 from tsenh.base.errors import Error
 from tsenh.training.samplers import Sampler, Shuffled
@@ -81,8 +82,10 @@ class Trainer:
 
     Raises:
       Error: if there is not one whole batch, the arrays differ in length, or
-        the thread mode is not set, without which bits are not reproducible.
+        the thread mode is not set, without which bits are not reproducible;
+        also as `processes.check` does.
     """
+    processes.check()
     if THREAD_MODE not in os.environ.get("XLA_FLAGS", ""):
       raise Error(
         "call tsenh.base.command_line.set_thread_mode() before TensorFlow"
