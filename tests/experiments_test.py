@@ -1,5 +1,8 @@
 import json
 import re
+import resource
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -30,6 +33,42 @@ def test_the_log_counts_looks_at_the_test_set(tmp_path):
   assert "look 1 of this" in results.log_look(tmp_path, other)
   assert "look 2 of this" in results.log_look(tmp_path, result)
   assert len(results.read_log(tmp_path / results.TEST_LOG)) == 3
+
+
+def test_half_a_line_of_a_killed_process_breaks_no_later_look(tmp_path):
+  result = {"features": "lfw", "method": "m", "features_digest": "f"}
+  path = tmp_path / results.TEST_LOG
+  path.write_text('{"date": "20')
+  assert results.read_log(path) == []
+  for look in (1, 2):
+    assert f"look {look} of this" in results.log_look(tmp_path, result)
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:20])
+    assert len(results.read_log(path)) == look
+  assert "look 3 of this" in results.log_look(tmp_path, result)
+  assert path.read_bytes() == whole[: len(whole) // 2] * 3
+
+
+@pytest.mark.slow
+def test_no_result_stands_where_its_look_could_not_be_logged(tmp_path):
+  results.log_look(tmp_path, {"features": "lfw", "method": "m" * 10000})
+  log = tmp_path / results.TEST_LOG
+  size = log.stat().st_size + 10  # Room for less than a line.
+  command = [sys.executable, "-m", "tsenh.evaluate", "--codec=none"]
+  process = subprocess.run(
+    [*command, "--output=result.json"],
+    cwd=tmp_path,
+    # Python would keep what it could write of a compiled module.
+    env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+    capture_output=True,
+    check=False,
+  )
+  assert process.returncode == 1
+  text = process.stderr.decode()
+  assert text.startswith("error: ") and len(text.splitlines()) == 1, text
+  assert list(tmp_path.iterdir()) == [log]
+  assert len(results.read_log(log)) == 1
 
 
 @pytest.mark.parametrize("line", ["no json", "{}", "[]"])

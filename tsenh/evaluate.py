@@ -331,7 +331,8 @@ def main():
   digests = {name: found.digest() for name, found in test_sets.items()}
   manifests.check_one_network(digests)
   output = files.check_output(_OUTPUT.value)
-  results.read_log(output.parent / results.TEST_LOG)  # Before the work.
+  log = files.check_output(str(output.parent / results.TEST_LOG))
+  results.read_log(log)  # Before the work.
   subject, described = _subject(digests[_FEATURES.value])
   measured = {
     "method": _METHOD.value or _CODEC.value,

@@ -4,7 +4,9 @@ Each names the code and the data that it measured, so that a page can tell which
 of its numbers are older than the code (experiments.staleness).
 """
 
+import fcntl
 import json
+import os
 import pathlib
 from typing import Any, Dict, List
 
@@ -79,6 +81,9 @@ def read(path: str) -> Dict[str, Any]:
 def log_look(folder: pathlib.Path, result: Dict[str, Any]) -> str:
   """Records that somebody looked at a test set, in one line of a log.
 
+  The line is on the disk when this returns. Half a line at the end is of a
+  process that was killed, and has no result: it is taken away.
+
   Args:
     folder: where the output goes; the log lies beside it.
     result: of an evaluation, as `describe` returns it.
@@ -88,8 +93,13 @@ def log_look(folder: pathlib.Path, result: Dict[str, Any]) -> str:
   """
   path = pathlib.Path(folder) / TEST_LOG
   entry = {key: result.get(key) for key in _LOGGED}
-  with open(path, "a") as log:
-    log.write(json.dumps(entry) + "\n")
+  with open(path, "ab+") as log:
+    fcntl.flock(log, fcntl.LOCK_EX)  # Nobody else is within a line.
+    log.seek(0)
+    log.truncate(log.read().rfind(b"\n") + 1)
+    log.write((json.dumps(entry) + "\n").encode())
+    log.flush()
+    os.fsync(log.fileno())
   compared = ("codec_digest", "method", "features_digest")
   same = [
     line
@@ -102,11 +112,13 @@ def log_look(folder: pathlib.Path, result: Dict[str, Any]) -> str:
 def read_log(path: pathlib.Path) -> List[Dict[str, Any]]:
   """The entries of a log that `log_look` wrote; nothing where there is none.
 
+  Half a line at the end counts for nothing.
+
   Raises:
     Error: if a line is not one of its.
   """
   path, entries = pathlib.Path(path), []
-  lines = path.read_text().splitlines() if path.exists() else []
+  lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
   for number, line in enumerate(lines, 1):
     try:
       entry = json.loads(line)
