@@ -14,12 +14,14 @@ def faces():
   return feature_sets.load("faces").features[:300]
 
 
-def make(faces, seed=3, learning_rate=1e-3, epsilon=1e-7, sampler=None):
+def make(
+  faces, seed=3, learning_rate=1e-3, epsilon=1e-7, sampler=None, lmbda=1e-4
+):
   codec = Codec(128, 16, 24, seed=seed)
 
   def loss_fn(batch, noise):
     f_rec, c = codec(batch["features"], noise)
-    return rate_distortion_loss(batch["features"], f_rec, c, 1e-4)
+    return rate_distortion_loss(batch["features"], f_rec, c, lmbda)
 
   return trainer.Trainer(
     codec.named_variables(),
@@ -131,6 +133,13 @@ def test_too_few_features_and_a_diverged_run_are_errors(faces):
     make(faces[:20])
   with pytest.raises(Error, match="learning rate is too high"):
     run(make(faces, learning_rate=1e30), 3)
+
+
+def test_weights_that_are_no_numbers_end_a_run_whose_loss_is_one(faces):
+  with pytest.raises(
+    Error, match=r"kernel is not finite at update 9: .*lambda"
+  ):
+    run(make(faces, lmbda=1e30), 1)
 
 
 @pytest.mark.slow

@@ -176,7 +176,7 @@ class Trainer:
         their metrics.
 
     Raises:
-      Error: if the loss is no longer finite.
+      Error: if the loss, a weight or a moment of Adam's is no longer finite.
     """
     batches = self._sampler.batches(self.epoch)
     total = np.zeros(len(self.metrics))
@@ -187,16 +187,21 @@ class Trainer:
       examples = {k: tf.constant(a[rows]) for k, a in self._examples.items()}
       noise = self._noise(tf.constant(self.step))
       metrics = self._run(examples, noise, tf.constant(steps)).numpy()
-      if not np.isfinite(metrics).all():
-        raise Error(
-          f"the loss is {metrics[0]} at update {self.step + steps}: the"
-          " learning rate is too high for these features, or lambda too large."
-        )
       self.step += steps
+      self._check(f"the loss is {metrics[0]}", metrics)
       total += metrics
       progress(steps, self._named(metrics / steps))
+    for name, variable in self._state_variables().items():
+      self._check(f"{name} is not finite", variable)
     self.epoch += 1
     self.metrics = self._named(total / self.steps_per_epoch)
+
+  def _check(self, found: str, values) -> None:
+    if not np.isfinite(values).all():
+      raise Error(
+        f"{found} at update {self.step}: the learning rate is too high for"
+        " these features, or lambda too large."
+      )
 
   def _named(self, metrics: np.ndarray) -> Dict[str, float]:
     return dict(zip(self.metrics, metrics.tolist()))
