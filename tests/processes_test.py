@@ -1,10 +1,14 @@
 """A process that is forked behind TensorFlow's back, and others."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 from conftest import ROOT
+
+from tsenh.base import processes
+from tsenh.base.errors import Error
 
 FORKS = """
 import multiprocessing, sys
@@ -40,6 +44,19 @@ fork(codec, codec.compress(faces))
 fork(None, None)
 print(code(codec, None))
 """
+
+
+def test_the_process_that_came_first_is_good_and_its_child_is_not():
+  processes.check()
+  processes.check()
+  child = os.fork()
+  if not child:
+    try:
+      processes.check()
+      os._exit(1)
+    except Error:
+      os._exit(0)
+  assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 
 from tsenh.base import command_line, errors, files, provenance, results
-from tsenh.training import runs
+from tsenh.training import run_folders, runs
 
 
 def test_a_result_names_the_code_that_is_loaded_and_what_a_command_imports():
@@ -133,6 +133,7 @@ def test_training_that_validates_on_a_test_set_logs_each_look(
 
 def test_a_resumed_run_lists_all_its_commits(tmp_path):
   first = runs.open_run(tmp_path, {"epochs": 1}, resume=False, overwrite=False)
+  run_folders.start(tmp_path, first)
   second = runs.open_run(tmp_path, {"epochs": 2}, resume=True, overwrite=False)
   assert len(first["commits"]) == 1
   assert second["commits"][0] == first["commits"][0]

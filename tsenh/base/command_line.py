@@ -56,6 +56,11 @@ def run(main: Callable[[], None]) -> NoReturn:
     fail(f"{error.filename or 'input or output'}: {error.strerror or error}.")
   except KeyboardInterrupt:
     sys.exit(130)
+  except Exception as error:
+    # The name is TensorFlow's, which need not be imported.
+    if type(error).__name__ not in ("MemoryError", "ResourceExhaustedError"):
+      raise
+    fail("there is not enough memory; are the dimensions or widths too large?")
   sys.exit()
 
 

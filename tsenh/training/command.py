@@ -81,6 +81,7 @@ def fit(name: str, codec: Stored, training_set: FeatureSet) -> None:
   codes = streams.in_chunks(codec.encode, training_set.features)
   coder = entropy.fit_coder(codes)
   folder, config = open_run(name, describe(codec, training_set))
+  run_folders.start(folder, config)
   run_folders.finish(
     folder, {**config, "code": provenance.code()}, codec, coder
   )

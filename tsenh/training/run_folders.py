@@ -16,7 +16,12 @@ Every file is replaced whole, and `config.json` says `finished` last, so a run
 that was killed at any moment is never mistaken for a finished one.
 """
 
+import atexit
+import contextlib
+import errno
+import fcntl
 import json
+import os
 import pathlib
 import shutil
 import typing
@@ -39,6 +44,7 @@ TABLES = "tables.npz"
 ENHANCERS = f"enhancers/*/{CONFIG}"  # The shipped ones.
 _STATE = "training_state.npz"
 _VALIDATION = "validation.json"
+_locks: Dict[pathlib.Path, int] = {}  # Descriptors of the folders locked here.
 _PACKAGE = pathlib.Path(__file__).parent.parent
 # Installed inside the package; in a source checkout beside it.
 _SHIPPED = (_PACKAGE / "trained", _PACKAGE.parent / "checkpoints")
@@ -139,6 +145,41 @@ def _kind_before_0_2(config: Dict[str, Any]) -> Optional[str]:
 def write_config(folder: pathlib.Path, config: Dict[str, Any]) -> None:
   """Replaces the configuration of a run."""
   files.write_json(str(folder / CONFIG), config)
+
+
+def lock(folder: pathlib.Path) -> None:
+  """Makes the folder, in which no other process may train until this one ends.
+
+  The system keeps the lock, so that a process that was killed holds none, and
+  there is no file that could stay behind.
+
+  Args:
+    folder: need not exist; if nothing is written there, it is gone in the end.
+
+  Raises:
+    Error: if another process trains there.
+  """
+  folder = folder.absolute()
+  if folder in _locks:
+    return
+  folder.mkdir(parents=True, exist_ok=True)
+  descriptor = os.open(folder, os.O_RDONLY)
+  try:
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError as error:
+    os.close(descriptor)
+    raise Error(f"{folder}: another process is training there.") from error
+  except OSError as error:
+    # Some network file systems lock no folders.
+    if error.errno not in (errno.EBADF, errno.ENOLCK, errno.ENOTSUP):
+      raise
+  _locks[folder] = descriptor
+  atexit.register(_remove_if_empty, folder)
+
+
+def _remove_if_empty(folder: pathlib.Path) -> None:
+  with contextlib.suppress(OSError):
+    folder.rmdir()
 
 
 def start(folder: pathlib.Path, config: Dict[str, Any]) -> None:

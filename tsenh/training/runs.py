@@ -20,7 +20,9 @@ _BEFORE = {"coarse": "none"}
 def open_run(
   folder: pathlib.Path, recipe: Dict[str, Any], resume: bool, overwrite: bool
 ) -> Optional[Dict[str, Any]]:
-  """Opens a run folder.
+  """Opens a run folder, which no other process may train in from now on.
+
+  What is in it stays as it is until there is something to replace it with.
 
   Args:
     folder: need not exist.
@@ -32,15 +34,15 @@ def open_run(
     The configuration to train with, or None if the run is finished.
 
   Raises:
-    Error: if there is a run that must not be replaced or continued.
+    Error: if there is a run that must not be replaced or continued, or
+      another process trains there.
   """
   if resume and overwrite:
     raise Error("--resume and --overwrite exclude each other.")
+  run_folders.lock(folder)
   found = None if overwrite else run_folders.read_config(folder)
   if found is None:
-    config = {**recipe, **_commits([])}
-    run_folders.start(folder, config)
-    return config
+    return {**recipe, **_commits([])}
   done = found["status"] == run_folders.FINISHED
   if not resume:
     raise Error(
@@ -95,7 +97,9 @@ def train(
 ) -> Dict[str, Any]:
   """Trains to the last epoch, from where the folder's run stands.
 
-  After each epoch the state, the progress and TensorBoard scalars are written.
+  After each epoch the state, the progress and TensorBoard scalars are written;
+  before the first one ends nothing is, so that a run that cannot be trained
+  leaves the folder as it was.
 
   Args:
     trainer: not yet run.
@@ -111,15 +115,16 @@ def train(
   import tensorflow as tf
 
   run_folders.remove_leftovers(folder)
-  state = run_folders.read_state(folder)
+  resumed = "status" in config  # Of the run that is there.
+  state = run_folders.read_state(folder) if resumed else None
   if state is not None:
     trainer.restore(state)
   epochs = config["epochs"]
-  records = run_folders.read_validation(folder)
+  records = run_folders.read_validation(folder) if resumed else []
   records = [r for r in records if r["epoch"] <= trainer.epoch]
   earlier_seconds = config.get("wall_time_seconds", 0.0)
   began = time.monotonic()
-  writer = tf.summary.create_file_writer(str(folder / run_folders.TENSORBOARD))
+  writer = None
   total = epochs * trainer.steps_per_epoch
   with command_line.progress(total, "step", description) as bar:
 
@@ -133,6 +138,11 @@ def train(
     bar.update(trainer.step)
     while trainer.epoch < epochs:
       trainer.run_epoch(show)
+      if writer is None:
+        if not resumed:
+          run_folders.start(folder, config)
+        scalar_folder = str(folder / run_folders.TENSORBOARD)
+        writer = tf.summary.create_file_writer(scalar_folder)
       scalars = dict(trainer.metrics)
       last = trainer.epoch == epochs
       if validate and (last or trainer.epoch % validate_every == 0):
