@@ -2,7 +2,10 @@
 
 from typing import Dict, Tuple
 
+import numpy as np
+
 from tsenh.data import manifests
+from tsenh.data.feature_sets import FeatureSet
 
 # The paper's four, and the half decades between them where rate jumps.
 LAMBDAS = ("1e-4", "3e-5", "1e-5", "3e-6", "1e-6", "1e-7")
@@ -48,3 +51,20 @@ def held_in_epochs(network: manifests.Network) -> int:
 def updates(feature_set: str, epochs: int) -> int:
   """Updates that so many epochs of a shipped set are."""
   return epochs * (manifests.sets()[feature_set].count // BATCH_SIZE)
+
+
+def seen_rows(training_set: FeatureSet, num_faces: int) -> np.ndarray:
+  """Rows of whole people with several photographs, no mirror images.
+
+  Args:
+    training_set: with identities and names.
+    num_faces: how many at the most; people are drawn at random.
+  """
+  mirrored = np.char.endswith(training_set.names, "#flipped")
+  rows = np.flatnonzero((training_set.identities >= 0) & ~mirrored)
+  _, person, faces = np.unique(
+    training_set.identities[rows], return_inverse=True, return_counts=True
+  )
+  order = np.random.default_rng(0).permutation(np.flatnonzero(faces > 1))
+  chosen = order[np.cumsum(faces[order]) <= num_faces]
+  return rows[np.isin(person, chosen)]

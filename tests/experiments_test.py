@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from experiments.studies import seen_people
+from experiments import choices
 from tsenh.base import files, results
 from tsenh.base.errors import Error
 from tsenh.data.feature_sets import FeatureSet
@@ -108,9 +108,9 @@ def test_seen_people_are_whole_and_have_several_photographs():
   names = np.array([f"{i}.jpg" for i in range(11)], "U20")
   names[8] = "0.jpg#flipped"
   faces = FeatureSet(np.zeros([11, 2], np.float32), names, identities)
-  everybody = seen_people.seen_rows(faces, 7)
+  everybody = choices.seen_rows(faces, 7)
   np.testing.assert_array_equal(everybody, [0, 1, 3, 4, 5, 9, 10])
-  some = seen_people.seen_rows(faces, 4)
+  some = choices.seen_rows(faces, 4)
   assert 2 <= len(some) <= 4
   for person in np.unique(identities[some]):
     own = (identities == person) & (np.arange(11) != 8)

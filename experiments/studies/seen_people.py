@@ -10,15 +10,14 @@ other. Some seconds for each codec.
 
 import pathlib
 
-import numpy as np
 import tqdm
 from absl import flags
 
+from experiments import choices
 from experiments.studies import network
 from tsenh.base import command_line, files, results
 from tsenh.base.errors import Error
 from tsenh.data import feature_sets
-from tsenh.data.feature_sets import FeatureSet
 from tsenh.training import run_folders
 
 _OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
@@ -26,23 +25,6 @@ _RUNS = flags.DEFINE_string(
   "runs", None, "The codecs' folder. (default: runs/grains/NETWORK)"
 )
 flags.mark_flag_as_required("output")
-
-
-def seen_rows(training_set: FeatureSet, num_faces: int) -> np.ndarray:
-  """Rows of whole people with several photographs, no mirror images.
-
-  Args:
-    training_set: with identities and names.
-    num_faces: how many at the most; people are drawn at random.
-  """
-  mirrored = np.char.endswith(training_set.names, "#flipped")
-  rows = np.flatnonzero((training_set.identities >= 0) & ~mirrored)
-  _, person, faces = np.unique(
-    training_set.identities[rows], return_inverse=True, return_counts=True
-  )
-  order = np.random.default_rng(0).permutation(np.flatnonzero(faces > 1))
-  chosen = order[np.cumsum(faces[order]) <= num_faces]
-  return rows[np.isin(person, chosen)]
 
 
 def main():
@@ -61,7 +43,7 @@ def main():
     raise Error(f"{folder}: no finished run in it; `make grains` makes some.")
   training_set = feature_sets.load(sets.held_in)
   held_out = feature_sets.load(sets.validation)
-  rows = seen_rows(training_set, len(held_out.features))
+  rows = choices.seen_rows(training_set, len(held_out.features))
   groups = {
     "seen": (training_set.features[rows], training_set.identities[rows]),
     "unseen": (held_out.features, held_out.identities),
