@@ -36,7 +36,7 @@ def commands():
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for folder in ("tsenh", "experiments")
     for path in sorted((ROOT / folder).rglob("*.py"))
-    if "command_line.run(main)\n" in path.read_text()
+    if "\n  command_line.run(main" in path.read_text()
   ]
 
 

@@ -33,6 +33,7 @@ needs_shared = pytest.mark.skipif(
   reason="needs the networks and photographs that no checkout holds",
 )
 COMMANDS = (
+  "compare",
   "train_codec",
   "train_decoder",
   "train_enhancer",

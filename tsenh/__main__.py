@@ -20,7 +20,7 @@ def commands() -> Dict[str, str]:
   found = {}
   for path in sorted(_HERE.glob("*.py")):
     text = path.read_text(encoding="utf-8")
-    if not path.stem.startswith("_") and "command_line.run(main)" in text:
+    if not path.stem.startswith("_") and "command_line.run(main" in text:
       about = ast.get_docstring(ast.parse(text)).splitlines()[0]
       found[path.stem.replace("_", "-")] = about
   return found

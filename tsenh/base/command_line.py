@@ -25,11 +25,13 @@ def set_thread_mode() -> None:
     os.environ["XLA_FLAGS"] = f"{flags} {THREAD_MODE}".strip()
 
 
-def run(main: Callable[[], None]) -> NoReturn:
+def run(main: Callable[..., None], *names: str) -> NoReturn:
   """Runs a command; bad input ends it with one sentence and code 1.
 
   Args:
-    main: takes nothing; the flags are parsed when it is called.
+    main: takes the arguments that are no flags; these are parsed when it is
+      called.
+    *names: of those arguments; without them there may be none.
   """
   set_thread_mode()
   # Not absl's app.run: where that has begun, importing TensorFlow starts its
@@ -41,10 +43,14 @@ def run(main: Callable[[], None]) -> NoReturn:
     # absl ends --help with 1, as it ends a wrong flag.
     asked = any(a.lstrip("-").startswith("help") for a in sys.argv[1:])
     sys.exit(0 if asked else stop.code)
-  if len(arguments) > 1:
-    fail(f"unexpected argument {arguments[1]!r}; flags look like --name=value.")
+  found = arguments[1:]
+  if len(found) > len(names):
+    unexpected = found[len(names)]
+    fail(f"unexpected argument {unexpected!r}; flags look like --name=value.")
+  if len(found) < len(names):
+    fail(f"expected {' '.join(names)} beside the flags.")
   try:
-    main()
+    main(*found)
     sys.stdout.flush()
   except Error as error:
     fail(error)

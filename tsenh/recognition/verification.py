@@ -76,6 +76,18 @@ def decisions(
   return np.take_along_axis(correct, best[:, None, None], axis=2)[..., 0]
 
 
+def best_threshold(distances: np.ndarray, is_same: np.ndarray) -> float:
+  """The first of `THRESHOLDS` at which most pairs are decided rightly.
+
+  Args:
+    distances: float [m], squared distances.
+    is_same: bool [m].
+  """
+  accepted = distances[:, None] < THRESHOLDS
+  hits = (accepted == is_same[:, None]).sum(axis=0)
+  return float(THRESHOLDS[hits.argmax()])
+
+
 def area_under_curve(distances: np.ndarray, is_same: np.ndarray) -> float:
   """Exact ROC area: P(same closer than different), ties counted half."""
   ranks = scipy.stats.rankdata(distances)
