@@ -39,6 +39,7 @@ REPORT = [
 PHOTOS = ["Pillow>=10.1", "mtcnn>=1.0,<2 ; python_version >= '3.10'"]
 NCNN = ["ncnn>=1.0.20240820"]
 DLIB = ["Pillow>=10.1", "dlib-bin>=19.24.6", "face-recognition-models>=0.3,<1"]
+BENCHMARK = ["constriction>=0.4,<0.6"]
 ONNX = ["onnxruntime>=1.18"]
 DOCS = [
   "mkdocs-material>=9.5,<10",
@@ -95,8 +96,11 @@ setuptools.setup(
     "ncnn": [*PHOTOS, *NCNN],
     "onnx": [*PHOTOS, *ONNX],
     "dlib": DLIB,
+    # An entropy coder to time ours beside. PyTorch is left to the user: `pip
+    # install torch`, the build for CPUs.
+    "benchmark": BENCHMARK,
     "test": [
-      *("pytest>=7.4", "hypothesis>=6.90", "ruff==0.17.6"),
+      *("pytest>=7.4", "hypothesis>=6.90", "ruff==0.17.6", *BENCHMARK),
       *(*PHOTOS, *NCNN, *ONNX, *DLIB),
     ],
     # Atheris 2.3 is the last for Python 3.9 and 3.10.

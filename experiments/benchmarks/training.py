@@ -1,31 +1,51 @@
-"""Times a training step against the same model under plain Keras `fit`.
+"""Times a training step against the same model in Keras and PyTorch.
 
   python -m experiments.benchmarks.training --output=training.json
 
-The two alternate in one process on the shipped training set (batch 32,
-128-128-128), so that a drift of the machine's speed meets both; the ratio of
-each round is what to quote.
+All alternate in one process on the shipped training set (batch 32,
+128-128-128), so that a drift of the machine's speed meets each; the ratios of
+a round are what to quote. Keras trains by `fit`, plain and with
+`steps_per_execution`; PyTorch, where it is installed (`pip install torch`, not
+an extra of ours), by the usual loop, as it is and with torch.compile. The floor
+is what a step's matrix products alone would take at the rate of one large
+product, on one thread as ours, measured in the same round.
 """
 
-import os
+import sys
 import time
+from typing import Any, Callable, Dict
 
 import numpy as np
 import tqdm
 from absl import flags
 
+from experiments.benchmarks import floor, machine
 from tsenh.base import command_line, files, results
 from tsenh.data import feature_sets, manifests
 
 _OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
 _ROUNDS = flags.DEFINE_integer("rounds", 9, "Rounds.", lower_bound=1)
+_STEPS = flags.DEFINE_integer(
+  "steps", 1024, "Steps of each in a round.", lower_bound=1
+)
 flags.mark_flag_as_required("output")
 
 LAMBDA = 1e-6
 BATCH_SIZE = 32
+STEPS_PER_EXECUTION = 256
+WAYS = (
+  "keras_fit",
+  "keras_fit_many_steps",
+  "tsenh",
+  "pytorch_eager",
+  "pytorch_compiled",
+  "floor",
+)
+NO_PYTORCH = "PyTorch is not installed: pip install torch, the build for CPUs."
+NO_COMPILER = "torch.compile failed; it needs a C++ compiler."
 
 
-def keras_codec(dim: int):
+def keras_codec(dim: int, steps_per_execution: int):
   """The codec as most would write it for `fit`."""
   import tensorflow as tf
 
@@ -45,8 +65,29 @@ def keras_codec(dim: int):
       return f_rec
 
   model = KerasCodec()
-  model.compile(optimizer=tf.keras.optimizers.Adam(1e-4))
+  model.compile(
+    optimizer=tf.keras.optimizers.Adam(1e-4),
+    steps_per_execution=steps_per_execution,
+  )
   return model
+
+
+def pytorch_epochs(codec, features: np.ndarray) -> Dict[str, Any]:
+  """What trains for an epoch, or a sentence why there is none."""
+  try:
+    from experiments.benchmarks import pytorch_codec
+  except ImportError:
+    return {"pytorch_eager": NO_PYTORCH, "pytorch_compiled": NO_PYTORCH}
+  trainer = pytorch_codec.trainer
+  epochs = {
+    "pytorch_eager": trainer(codec, features, BATCH_SIZE, LAMBDA, False),
+    "pytorch_compiled": trainer(codec, features, BATCH_SIZE, LAMBDA, True),
+  }
+  try:
+    epochs["pytorch_compiled"]()
+  except RuntimeError:
+    epochs["pytorch_compiled"] = NO_COMPILER
+  return epochs
 
 
 def main():
@@ -56,7 +97,8 @@ def main():
   from tsenh.training.trainer import Recipe, Trainer
 
   name = manifests.default().training
-  subset = feature_sets.load(name).features[: 1024 * BATCH_SIZE]
+  subset = feature_sets.load(name).features[: _STEPS.value * BATCH_SIZE]
+  steps = len(subset) // BATCH_SIZE
   codec = Codec(subset.shape[1])
 
   def loss_fn(batch, noise):
@@ -72,42 +114,64 @@ def main():
     Recipe(batch_size=BATCH_SIZE),
     noise_dim=codec.code_dim,
   )
-  keras_model = keras_codec(subset.shape[1])
 
-  def fit():
-    keras_model.fit(subset, batch_size=BATCH_SIZE, verbose=0)
+  def fit(steps_per_execution: int) -> Callable[[], Any]:
+    model = keras_codec(subset.shape[1], steps_per_execution)
+    return lambda: model.fit(subset, batch_size=BATCH_SIZE, verbose=0)
 
-  def epoch():
-    trainer.run_epoch(lambda *_: None)
-
-  seconds = {"keras_fit": [], "tsenh": []}
-  for round_number in tqdm.trange(_ROUNDS.value + 1, unit="round"):
-    for way, run in (("keras_fit", fit), ("tsenh", epoch)):
-      start = time.perf_counter()
-      run()
-      if round_number > 0:  # The first compiles.
-        seconds[way].append(time.perf_counter() - start)
-  steps = len(subset) // BATCH_SIZE
-  ratios = np.divide(seconds["keras_fit"], seconds["tsenh"])
-  ms_per_step = {
-    way: [round(1e3 * s / steps, 4) for s in values]
-    for way, values in seconds.items()
+  epochs = {
+    "keras_fit": fit(1),
+    "keras_fit_many_steps": fit(STEPS_PER_EXECUTION),
+    "tsenh": lambda: trainer.run_epoch(lambda *_: None),
+    **pytorch_epochs(codec, subset),
   }
+  notes = {way: why for way, why in epochs.items() if isinstance(why, str)}
+  for why in sorted(set(notes.values())):
+    print(why, file=sys.stderr)
+  operations = floor.operations(codec, BATCH_SIZE)
+  seconds = {way: [] for way in WAYS if way not in notes}
+  for round_number in tqdm.trange(_ROUNDS.value + 1, unit="round"):
+    for way, values in seconds.items():
+      if way == "floor":
+        taken = steps * operations / floor.rate()
+      else:
+        start = time.perf_counter()
+        epochs[way]()
+        taken = time.perf_counter() - start
+      if round_number > 0:  # The first compiles.
+        values.append(taken)
+  over_tsenh = {
+    way: np.divide(values, seconds["tsenh"]) for way, values in seconds.items()
+  }
+  ms_per_step = {way: None for way in notes}
+  for way, values in seconds.items():
+    ms_per_step[way] = [round(1e3 * s / steps, 4) for s in values]
+  ratios = over_tsenh["keras_fit"]
   measured = {
     "benchmark": "training step, batch 32, 128-128-128",
+    "steps_in_a_round": steps,
     "ms_per_step": ms_per_step,
     "ratio_per_round": ratios.round(3).tolist(),
     "ratio_median": float(np.median(ratios)),
-    "cores": os.cpu_count(),
+    "over_tsenh_per_round": {
+      way: values.round(3).tolist() for way, values in over_tsenh.items()
+    },
+    "over_tsenh": {
+      way: float(np.median(values)) for way, values in over_tsenh.items()
+    },
+    "notes": notes,
+    "operations_of_a_step": operations,
+    **machine.describe(),
     "thread_mode": command_line.THREAD_MODE,
+    "peers": machine.versions("torch"),
   }
   data = {name: manifests.sets()[name].digest}
   results.write(_OUTPUT.value, measured, data)
-  print(
-    f"keras fit over tsenh: {np.median(ratios):.2f} (rounds"
-    f" {ratios.min():.2f} to {ratios.max():.2f}); tsenh"
-    f" {np.median(ms_per_step['tsenh']):.2f} ms a step"
-  )
+  for way, values in over_tsenh.items():
+    print(
+      f"{way} over tsenh: {np.median(values):.2f} (rounds {values.min():.2f}"
+      f" to {values.max():.2f}); {np.median(ms_per_step[way]):.3f} ms a step"
+    )
 
 
 if __name__ == "__main__":

@@ -46,11 +46,44 @@ def render_speed(folder: pathlib.Path) -> str:
     f"A training step is {training['ratio_median']:.1f} times as fast as under"
     f" plain Keras `fit` (rounds {min(ratios):.1f} to {max(ratios):.1f}:"
     f" {np.median(ms['tsenh']):.2f} against {np.median(ms['keras_fit']):.2f}"
-    f" ms).\n\nOf {len(kills['trials'])} training runs killed at random times,"
-    f" {kills['num_resumed']} were past their first checkpoint;"
+    f" ms).\n\n{_trainers(training)}Of {len(kills['trials'])} training runs"
+    f" killed at random times, {kills['num_resumed']} were past their first"
+    " checkpoint;"
     f" {kills['num_resumed_identical']} of these resumed to the bits of the run"
     f" that was left alone.\n\nWhole processes:\n\n{markdown(rows)}"
   )
+
+
+def _trainers(training) -> str:
+  """A step in Keras, PyTorch and ours, if all of them were timed."""
+  rows = [
+    {
+      "a step of": way.replace("_", " "),
+      "ms": np.median(training["ms_per_step"][way]),
+      "over ours": ratio,
+      "over ours, lowest": min(training["over_tsenh_per_round"][way]),
+      "over ours, highest": max(training["over_tsenh_per_round"][way]),
+    }
+    for way, ratio in training.get("over_tsenh", {}).items()
+  ]
+  return f"{markdown(rows)}\n\n" if rows else ""
+
+
+def render_peers(folder: pathlib.Path) -> str:
+  """The way to bytes and back beside Faiss, the coder beside constriction."""
+  name = "benchmarks/peers.json"
+  if not (folder / name).is_file():
+    return NOT_MEASURED
+  warning, measured = _read(folder, name)
+  parts = [warning]
+  for group in ("memory", "files", "coder"):
+    rows = [
+      {group: way.replace("_", " "), **values}
+      for way, values in measured[group].items()
+    ]
+    shown = [k for k, v in rows[0].items() if not isinstance(v, dict)]
+    parts.append(markdown(pd.DataFrame(rows)[shown]))
+  return "\n\n".join(filter(None, [*parts, measured["constriction"]]))
 
 
 def render_portable(folder: pathlib.Path) -> str:

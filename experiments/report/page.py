@@ -39,7 +39,7 @@ PAGES = {
   "FORMAT.md": "portable",
   "docs/enhancer.md": "worth why",
   "docs/porting.md": "exports",
-  "docs/benchmarks.md": "speed",
+  "docs/benchmarks.md": "speed peers",
   "README.md": "results zoo",
   "SECURITY.md": "fuzzing",
 }
