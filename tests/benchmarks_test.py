@@ -69,6 +69,7 @@ def test_the_operations_of_a_step_by_hand():
   )
 
 
+@pytest.mark.slow
 def test_the_codec_in_pytorch_is_the_same_function(lfw):
   torch = pytest.importorskip("torch")
   from experiments.benchmarks import pytorch_codec

@@ -21,6 +21,7 @@ from absl import flags
 from experiments.benchmarks import machine, ways
 from tsenh import baselines
 from tsenh.base import command_line, files, results
+from tsenh.base.errors import Error
 from tsenh.data import feature_sets, manifests, streams
 from tsenh.training import run_folders
 
@@ -32,7 +33,7 @@ _ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds.", lower_bound=1)
 _CODECS = flags.DEFINE_list(
   "codecs",
   "rank64-pro-1e-5,rank64-pro-1e-5-e400",
-  "Shipped codecs, all for one network; the coders take the first one's codes.",
+  "Codecs of one training set; the coders take the codes of the first.",
 )
 _FOLDER = flags.DEFINE_string(
   "folder", None, "Where files go, 400 MB in all. (default: the system's)"
@@ -53,9 +54,11 @@ def main():
   files.check_output(_OUTPUT.value)
   from tsenh.features import compressor
 
-  first = _CODECS.value[0]
-  name = run_folders.finished(first)[1]["features"]
-  faces = feature_sets.load(name).features
+  sets = {run_folders.finished(name)[1]["features"] for name in _CODECS.value}
+  if len(sets) != 1:
+    raise Error("--codecs: expected codecs of one training set.")
+  (name,), first = sets, _CODECS.value[0]
+  faces = feature_sets.load(name).features.astype(np.float32, copy=False)
   features = np.resize(faces, [_NUM_FEATURES.value, faces.shape[1]])
   training_set = feature_sets.FeatureSet(features[: len(faces)])
   codecs = {codec: compressor.load(codec) for codec in _CODECS.value}

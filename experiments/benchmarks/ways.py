@@ -44,7 +44,7 @@ def in_files(name: str, codec, folder: pathlib.Path) -> Way:
   """The same from a .npy file to a .npy file; its functions map paths."""
   from tsenh.features import compressor
 
-  coded, decoded = folder / f"{name}-coded.npy", folder / f"{name}.npy"
+  coded, decoded = folder / "coded.npy", folder / "decoded.npy"
 
   def encode(path):
     if not baselines.named(name):
