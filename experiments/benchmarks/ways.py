@@ -179,8 +179,8 @@ def take_turns(
             "seconds": {"encode": [], "decode": []},
           }
         seconds = found[group][name]["seconds"]
-        seconds["encode"].append(round(encode_seconds, 4))
-        seconds["decode"].append(round(decode_seconds, 4))
+        seconds["encode"].append(round(encode_seconds, 6))
+        seconds["decode"].append(round(decode_seconds, 6))
   return found
 
 
