@@ -12,7 +12,14 @@ module names the equation or section that it implements. In Python:
 """
 
 import os
+import sys
 import typing
+
+# `python -m NAME`, while Python looks for the module, or the script `tsenh`.
+if sys.argv and os.path.basename(sys.argv[0]) in ("-m", "tsenh"):
+  from tsenh.base import signals
+
+  signals.handle()  # Of a command, before anything large is imported.
 
 # TensorFlow reads this once, at its first import, where it would otherwise
 # report the CUDA libraries that it did not find.
@@ -32,7 +39,10 @@ def __getattr__(name: str) -> str:
   raise AttributeError(f"module 'tsenh' has no attribute {name!r}")
 
 
-def load(name: str, enhancer: typing.Optional[str] = None) -> "Compressor":
+Name = typing.Union[str, "os.PathLike[str]"]
+
+
+def load(name: Name, enhancer: typing.Optional[Name] = None) -> "Compressor":
   """Loads a codec by name; the first call imports TensorFlow, some seconds.
 
   Args:
@@ -51,10 +61,10 @@ def load(name: str, enhancer: typing.Optional[str] = None) -> "Compressor":
   """
   from tsenh.features import compressor
 
-  return compressor.load(name, enhancer)
+  return compressor.load(os.fspath(name), enhancer and os.fspath(enhancer))
 
 
-def load_features(name: str) -> "FeatureSet":
+def load_features(name: Name) -> "FeatureSet":
   """Loads a feature set.
 
   Args:
@@ -69,4 +79,4 @@ def load_features(name: str) -> "FeatureSet":
   """
   from tsenh.data import feature_sets
 
-  return feature_sets.load(name)
+  return feature_sets.load(os.fspath(name))
