@@ -12,7 +12,19 @@ module names the equation or section that it implements. In Python:
 """
 
 import os
+import sys
 import typing
+
+# `python -m tsenh.NAME` or the script `tsenh`, and nobody else's program. (Before
+# Python 3.10 the former is not known, and signals are handled a little later.)
+_words = getattr(sys, "orig_argv", [])
+_module = _words[_words.index("-m") + 1] if "-m" in _words[:-1] else ""
+if _module.split(".")[0] == "tsenh" or (
+  sys.argv and os.path.basename(sys.argv[0]) == "tsenh"
+):
+  from tsenh.base import signals
+
+  signals.handle()  # Before anything large is imported.
 
 # TensorFlow reads this once, at its first import, where it would otherwise
 # report the CUDA libraries that it did not find.
@@ -32,7 +44,10 @@ def __getattr__(name: str) -> str:
   raise AttributeError(f"module 'tsenh' has no attribute {name!r}")
 
 
-def load(name: str, enhancer: typing.Optional[str] = None) -> "Compressor":
+Name = typing.Union[str, "os.PathLike[str]"]
+
+
+def load(name: Name, enhancer: typing.Optional[Name] = None) -> "Compressor":
   """Loads a codec by name; the first call imports TensorFlow, some seconds.
 
   Args:
@@ -51,10 +66,10 @@ def load(name: str, enhancer: typing.Optional[str] = None) -> "Compressor":
   """
   from tsenh.features import compressor
 
-  return compressor.load(name, enhancer)
+  return compressor.load(os.fspath(name), enhancer and os.fspath(enhancer))
 
 
-def load_features(name: str) -> "FeatureSet":
+def load_features(name: Name) -> "FeatureSet":
   """Loads a feature set.
 
   Args:
@@ -69,4 +84,4 @@ def load_features(name: str) -> "FeatureSet":
   """
   from tsenh.data import feature_sets
 
-  return feature_sets.load(name)
+  return feature_sets.load(os.fspath(name))

@@ -64,6 +64,7 @@ def _array_file(path: str):
 def main():
   if not _OUTPUT.value.endswith((".npz", ".npy")) and _OUTPUT.value != "-":
     raise Error(f"--output={_OUTPUT.value}: expected .npz, .npy or -.")
+  files.check_apart(_OUTPUT.value, _INPUT.value)
 
   from tsenh.features import compressor
 

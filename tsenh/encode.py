@@ -43,6 +43,8 @@ flags.mark_flags_as_required(["codec", "input", "output"])
 
 
 def main():
+  files.check_apart(_OUTPUT.value, _INPUT.value)
+
   from tsenh.features import compressor
 
   codec = compressor.load(_CODEC.value)

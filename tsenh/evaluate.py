@@ -331,6 +331,8 @@ def main():
   digests = {name: found.digest() for name, found in test_sets.items()}
   manifests.check_one_network(digests)
   output = files.check_output(_OUTPUT.value)
+  inputs = (_FEATURES.value, _DECODED.value, _TRAINING_SET.value, *_ALSO.value)
+  files.check_apart(_OUTPUT.value, *inputs)
   log = files.check_output(str(output.parent / results.TEST_LOG))
   results.read_log(log)  # Before the work.
   subject, described = _subject(digests[_FEATURES.value])

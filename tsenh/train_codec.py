@@ -133,14 +133,23 @@ def _train_each() -> None:
   if len(set(names)) < len(names):
     raise Error("--lambda: the same value twice.")
   folder = pathlib.Path(command.OUTPUT.value or "runs")
+  running = []
 
   def train(name: str) -> int:
     own = [f"--lambda={name}", f"--output={folder / _run_name(name)}"]
     arguments = [sys.executable, "-m", "tsenh.train_codec", *sys.argv[1:]]
-    return subprocess.run([*arguments, *own], check=False).returncode
+    with subprocess.Popen([*arguments, *own]) as process:
+      running.append(process)
+      return process.wait()
 
   with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-    codes = list(pool.map(train, names))
+    try:
+      codes = list(pool.map(train, names))
+    except KeyboardInterrupt:
+      pool.shutdown(wait=False, cancel_futures=True)
+      for process in running:
+        process.terminate()
+      raise
   failed = [name for name, code in zip(names, codes) if code != 0]
   if failed:
     raise Error(f"no codec for lambda {', '.join(failed)}; see above.")

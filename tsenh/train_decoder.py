@@ -14,7 +14,7 @@ import pathlib
 
 from absl import flags
 
-from tsenh.base import command_line
+from tsenh.base import command_line, files
 from tsenh.base.errors import Error
 from tsenh.data import feature_sets
 from tsenh.training import command, recipe
@@ -40,6 +40,7 @@ flags.mark_flag_as_required("codec")
 
 
 def main():
+  files.check_apart(command.OUTPUT.value or "", _CODEC.value)
   training_set = feature_sets.load(command.FEATURES.value)
   faces = training_set.features
 

@@ -1,5 +1,6 @@
 """What the commands share: how they start, and how they fail."""
 
+import contextlib
 import errno
 import os
 import sys
@@ -8,6 +9,7 @@ from typing import Callable, NoReturn
 import tqdm
 from absl import app
 
+from tsenh.base import signals
 from tsenh.base.errors import Error
 
 # XLA's matrix products on one thread: the bits then do not depend on the number
@@ -33,6 +35,8 @@ def run(main: Callable[..., None], *names: str) -> NoReturn:
       called.
     *names: of those arguments; without them there may be none.
   """
+  signals.handle()
+  _open_standard_files()
   set_thread_mode()
   # Not absl's app.run: where that has begun, importing TensorFlow starts its
   # devices before all of it is there, and the same training has other bits.
@@ -50,6 +54,7 @@ def run(main: Callable[..., None], *names: str) -> NoReturn:
   if len(found) < len(names):
     fail(f"expected {' '.join(names)} beside the flags.")
   try:
+    signals.begin()
     main(*found)
     sys.stdout.flush()
   except Error as error:
@@ -61,24 +66,35 @@ def run(main: Callable[..., None], *names: str) -> NoReturn:
       fail("the disk is full.")
     fail(f"{error.filename or 'input or output'}: {error.strerror or error}.")
   except KeyboardInterrupt:
-    sys.exit(130)
+    fail(signals.message())
   except Exception as error:
     # The name is TensorFlow's, which need not be imported.
     if type(error).__name__ not in ("MemoryError", "ResourceExhaustedError"):
       raise
     fail("there is not enough memory; are the dimensions or widths too large?")
+  finally:
+    signals.finish()
   sys.exit()
+
+
+def _open_standard_files() -> None:
+  """Opens what the shell has closed, so that no file gets its number."""
+  for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+    if getattr(sys, name) is None:
+      setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
 
 
 def fail(message: object = None) -> NoReturn:
   """Ends the process with one sentence on standard error and exit code 1."""
+  signals.finish()
   try:
     sys.stdout.flush()
   except OSError:
     # Nothing can be written there any more; keep Python from trying at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
   if message is not None:
-    print(f"error: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # Nobody reads it.
+      print(f"error: {message}", file=sys.stderr, flush=True)
   sys.exit(1)
 
 

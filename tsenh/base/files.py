@@ -2,16 +2,19 @@
 
 import contextlib
 import errno
+import fcntl
+import glob
 import io
 import json
 import os
 import pathlib
+import secrets
 import sys
-import tempfile
-from typing import Any, BinaryIO, Callable, Dict, Iterator
+from typing import Any, BinaryIO, Callable, Dict, Iterator, Optional, TextIO
 
 import numpy as np
 
+from tsenh.base import signals
 from tsenh.base.errors import Error
 
 
@@ -19,7 +22,7 @@ from tsenh.base.errors import Error
 def source(path: str) -> Iterator[BinaryIO]:
   """Opens a file for reading; `-` is standard input."""
   if path == "-":
-    yield sys.stdin.buffer
+    yield _open(sys.stdin, "input").buffer
   else:
     with open(path, "rb") as file:
       yield file
@@ -29,11 +32,32 @@ def source(path: str) -> Iterator[BinaryIO]:
 def output(path: str) -> Iterator[BinaryIO]:
   """Opens a file for writing as `replacing` does; `-` is standard output."""
   if path == "-":
-    yield sys.stdout.buffer
-    sys.stdout.buffer.flush()
+    file = _open(sys.stdout, "output").buffer
+    yield file
+    file.flush()
   else:
     with replacing(path) as file:
       yield file
+
+
+def _open(stream: TextIO, name: str) -> TextIO:
+  """Raises an Error if the shell had closed it (see `command_line.run`)."""
+  if stream.name == os.devnull:
+    raise Error(f"standard {name} is closed.")
+  return stream
+
+
+def check_apart(output_path: str, *inputs: Optional[str]) -> None:
+  """Raises an Error if an output is the file or folder of an input.
+
+  Args:
+    output_path: need not exist.
+    *inputs: paths, names of other things, and None.
+  """
+  for path in inputs:
+    with contextlib.suppress(OSError):
+      if path is not None and os.path.samefile(output_path, path):
+        raise Error(f"{output_path}: both input and output; give another name.")
 
 
 def check_output(path: str) -> pathlib.Path:
@@ -59,7 +83,8 @@ def replacing(path: str) -> Iterator[BinaryIO]:
 
   The bytes go to a hidden neighbour, which is flushed to the disk and renamed
   when the block ends, and removed when the block raises. What stood under
-  `path` before is kept until then.
+  `path` before is kept until then. Neighbours of processes that were killed are
+  removed.
 
   Args:
     path: the output's name. A symbolic link is followed.
@@ -71,20 +96,19 @@ def replacing(path: str) -> Iterator[BinaryIO]:
     Error: as `check_output` does, and if the disk is full.
   """
   target = check_output(path)
-  temporary = None
+  remove_leftovers(target.parent, target.name)
+  # Known before it is there, so that a signal finds what to remove.
+  name = f"{_prefix(target.name)}{secrets.token_hex(4)}.tmp"
+  temporary = target.parent / name
+  signals.half_written.add(temporary)
   try:
-    with tempfile.NamedTemporaryFile(
-      dir=target.parent, prefix=f".{target.name}.", suffix=".tmp", delete=False
-    ) as file:
-      temporary = file.name
+    with open(temporary, "x+b") as file:
+      with contextlib.suppress(OSError):  # Where there are no locks.
+        fcntl.flock(file, fcntl.LOCK_EX)
       yield file
       file.flush()
       os.fsync(file.fileno())
-    umask = os.umask(0)
-    os.umask(umask)
-    os.chmod(temporary, 0o666 & ~umask)
     os.replace(temporary, target)
-    temporary = None
   except OSError as error:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
       raise Error(
@@ -92,8 +116,27 @@ def replacing(path: str) -> Iterator[BinaryIO]:
       ) from error
     raise
   finally:
-    if temporary is not None:
-      os.unlink(temporary)
+    temporary.unlink(missing_ok=True)
+    signals.half_written.discard(temporary)
+
+
+def _prefix(name: str) -> str:
+  # 255 bytes is the longest name; a character has up to four.
+  return f".{name[:50]}."
+
+
+def remove_leftovers(folder: pathlib.Path, name: str) -> None:
+  """Removes what was half written under a name by processes that are dead.
+
+  Args:
+    folder: where.
+    name: of the output. A living process holds a lock on what it writes.
+  """
+  pattern = glob.escape(_prefix(name)) + "????????.tmp"
+  for path in folder.glob(pattern):
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      path.unlink()
 
 
 def write_json(path: str, value: Any) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import sys
 from typing import BinaryIO, Callable, Iterator
 
 import numpy as np
@@ -58,7 +57,8 @@ def open_stream(source: str, block_size: int) -> Iterator[FeatureStream]:
   """
   with contextlib.ExitStack() as stack:
     if source == "-":
-      yield _npy_stream(sys.stdin.buffer, "standard input", block_size)
+      file = stack.enter_context(files.source(source))
+      yield _npy_stream(file, "standard input", block_size)
     elif _is_part(source):
       yield stream(feature_sets.load(source).features, block_size)
     else:

@@ -157,7 +157,11 @@ class Compressor:
     Raises:
       Error: if these are not features of this codec.
     """
-    array = feature_sets.check_features(np.asarray(features), "features")
+    try:
+      array = np.asarray(features)
+    except ValueError as error:
+      raise Error("features: its rows differ in length.") from error
+    array = feature_sets.check_features(array, "features")
     if packing not in bitstream.PACKINGS:
       raise Error(f"packing is {packing!r}, expected shared or separate.")
     if not 1 <= block_size <= bitstream.MAX_BLOCK_SIZE:
@@ -534,8 +538,9 @@ def decode(
 
   Args:
     compressor: the file's.
-    file: positioned behind the header. Of a seekable file only the blocks of
-      the range are read; a stream is read, and verified, to its end.
+    file: positioned behind the header. Of a seekable file that begins with it
+      only the blocks of the range are read; a stream is read, and verified, to
+      its end.
     header: from `read_header`.
     start: the first feature.
     count: how many features; None is all from `start` on.
@@ -577,7 +582,9 @@ def _decode(compressor, file, header, start, count, max_features, finish):
         f" {count if count > 0 else 'some'} from {start} on were asked for."
       )
     limit = max_features
-    if limit is None and file.seekable():
+    # Standard input may be a file that somebody has read a part of.
+    whole = file.seekable() and file.tell() == bitstream.HEADER_BYTES
+    if limit is None and whole:
       limit = bitstream.FEATURES_PER_BYTE * file.seek(0, os.SEEK_END)
     if limit is not None:
       bitstream.check_count(count, limit)
@@ -593,7 +600,7 @@ def _decode(compressor, file, header, start, count, max_features, finish):
 
   def blocks():
     with _named(file):
-      if file.seekable():
+      if whole:
         payloads = bitstream.read_range(file, header, start, count)
       else:
         payloads = enumerate(bitstream.read_blocks(file, header))

@@ -178,7 +178,7 @@ def fit(step: float, features: np.ndarray) -> TransformCoder:
   if len(features) < 2:
     raise Error("PCA needs two training features or more.")
   features = features.astype(np.float64)
-  _, components = np.linalg.eigh(np.cov(features, rowvar=False))
+  _, components = np.linalg.eigh(np.atleast_2d(np.cov(features, rowvar=False)))
   return TransformCoder(
     step, features.shape[1], features.mean(axis=0), components
   )

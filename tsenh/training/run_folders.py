@@ -194,8 +194,8 @@ def start(folder: pathlib.Path, config: Dict[str, Any]) -> None:
 def remove_leftovers(folder: pathlib.Path) -> None:
   """Removes what a run that was killed while writing left half-written."""
   for name in (CONFIG, WEIGHTS, TABLES, _STATE, _VALIDATION):
-    for path in folder.glob(f".{name}.*.tmp"):
-      path.unlink()
+    for place in (folder, folder / HIGH):
+      files.remove_leftovers(place, name)
 
 
 def write_state(folder: pathlib.Path, state: Dict[str, np.ndarray]) -> None:
