@@ -15,8 +15,8 @@ import os
 import sys
 import typing
 
-# `python -m tsenh.NAME` or the script `tsenh`, and nobody else's program. (Before
-# Python 3.10 the former is not known, and signals are handled a little later.)
+# `python -m tsenh.NAME` or the script `tsenh`, and no other program. Before
+# Python 3.10 the former is not known, and signals are handled a little later.
 _words = getattr(sys, "orig_argv", [])
 _module = _words[_words.index("-m") + 1] if "-m" in _words[:-1] else ""
 if _module.split(".")[0] == "tsenh" or (
