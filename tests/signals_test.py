@@ -11,6 +11,20 @@ from conftest import ROOT
 
 from tsenh.base import files, signals
 
+
+@pytest.fixture(autouse=True)
+def no_signal_is_ignored():
+  """What nohup or a background job ignores, the commands would ignore too."""
+  names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+  before = {name: signal.getsignal(name) for name in names}
+  for name in names:
+    if before[name] is signal.SIG_IGN:
+      signal.signal(name, signal.SIG_DFL)
+  yield
+  for name, handler in before.items():
+    signal.signal(name, handler)
+
+
 pytestmark = [
   pytest.mark.slow,
   pytest.mark.skipif(
