@@ -180,7 +180,7 @@ kill-test: $(ALL) ## Kill a training run 20 times and compare (about 25 min)
 	$(PY) -m experiments.benchmarks.kill_and_resume \
 	  --output=$(RESULTS)/benchmarks/kill_and_resume.json
 
-fuzz: $(FUZZ) ## A million damaged inputs for each reader (about 2 h)
+fuzz: $(FUZZ) ## A million damaged inputs for each reader (hours)
 	$(PY) -m experiments.fuzzing --output=$(RESULTS)/fuzzing
 
 docs: $(DOCS) ## Build the documentation site, strictly, into build/site

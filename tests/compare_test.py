@@ -5,6 +5,8 @@ import pytest
 from extraction_test import HOPPER
 from PIL import Image, ImageOps
 
+from tsenh.data import feature_sets
+from tsenh.data.feature_sets import FeatureSet
 from tsenh.recognition import verification
 
 
@@ -34,12 +36,26 @@ def test_two_photographs_of_a_woman_are_one_person_from_few_bytes(run, photos):
   assert found["bytes"].count("512") == 2
   sizes = [word for word in found["bytes"] if word not in ("and", "512")]
   assert all(1 < int(size) < 40 for size in sizes) and len(sizes) == 2
-  distances, thresholds = found["squared distance"], found["threshold on LFW"]
+  distances, thresholds = found["squared distance"], found["threshold"]
   for distance, threshold in zip(distances, thresholds):
     assert 0 < float(distance) < float(threshold)
   assert found["one person"] == ["yes", "yes"]
   picture = np.asarray(Image.open(photos / "x.png"))
   assert picture[:240].std() > 40 and picture[240:].min() == 0
+
+
+@pytest.mark.slow
+def test_a_codec_of_unknown_features_asks_for_a_test_set(run, photos):
+  faces = feature_sets.load("dlib-faces").features[:500]
+  feature_sets.save(str(photos / "own.npz"), FeatureSet(faces))
+  own = ("--step=0.05", "--features=own.npz", "--output=own")
+  run("tsenh.train_pca", *own, cwd=photos)
+  command = ("tsenh.compare", "--codec=own", "a.png", "b.jpg")
+  process = run(*command, cwd=photos, check=False)
+  assert process.returncode == 1
+  assert "own was trained on own.npz" in process.stderr.decode()
+  text = run(*command, "--test_set=dlib-lfw", cwd=photos).stdout.decode()
+  assert text.split()[-2:] == ["yes", "yes"]
 
 
 @pytest.mark.slow

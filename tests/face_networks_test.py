@@ -186,6 +186,5 @@ def test_a_real_ncnn_network_gives_the_default_features():
       name = member.name.rpartition("/")[2].partition(".")[0]
       expected.append(lfw.features[rows[name]])
   cosines = (network(np.stack(images)) * expected).sum(axis=1)
-  # Some photographs were aligned anew after their features were taken: 28 of
-  # the 7,701, three of them among these.
+  # Three of the stored features are not of these crops; why is not known.
   assert (cosines > 1 - 1e-3).sum() == 37

@@ -28,6 +28,12 @@ _CODEC = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string(
   "output", None, "A picture of both faces and the outcome to write (.png)."
 )
+_TEST_SET = flags.DEFINE_string(
+  "test_set",
+  None,
+  "Features with pairs, whose best threshold decides. (default: those of LFW by"
+  " the network of the codec's training set, where that is a shipped one)",
+)
 flags.set_default(command.NETWORK, "dlib")
 
 
@@ -44,8 +50,21 @@ def _crops(extractor: extraction.Extractor, paths: List[str]) -> np.ndarray:
   return np.stack(crops)
 
 
-def _decoded(codec, features: np.ndarray) -> np.ndarray:
-  return codec.transform.decode(codec.transform.encode(features))
+def _test_set() -> feature_sets.FeatureSet:
+  """What the threshold is from, with pairs."""
+  name = _TEST_SET.value
+  if name is None:
+    trained_on = run_folders.finished(_CODEC.value)[1]["features"]
+    if trained_on not in manifests.sets():
+      raise Error(
+        f"{_CODEC.value} was trained on {trained_on}, whose network is not"
+        " known; --test_set names its features with pairs."
+      )
+    name = manifests.network_of(trained_on).tests[0]
+  found = feature_sets.load(name)
+  if found.pairs is None:
+    raise Error(f"{name}: has no pairs to find a threshold by.")
+  return found
 
 
 def _draw(path: str, crops: np.ndarray, lines: List[Sequence[str]]) -> None:
@@ -87,27 +106,30 @@ def main(first: str, second: str):
       f"{_CODEC.value} is for features of {dims[1]} dimensions, but those of"
       f" {command.NETWORK.value} have {dims[0]}."
     )
-  training_set = run_folders.finished(_CODEC.value)[1]["features"]
-  lfw = feature_sets.load(manifests.network_of(training_set).tests[0])
+  known = _test_set()
+  if known.features.shape[1] != dims[0]:
+    raise Error(f"--test_set has {known.features.shape[1]} dimensions.")
+  codes = codec.transform.encode(features)
+  everybody = codec.transform.decode(codec.transform.encode(known.features))
   size = features[0].nbytes
   coded = [
     entropy.string_bytes(codec.coder.pack_shared(code[None]), 1, "shared")
-    for code in codec.transform.encode(features)
+    for code in codes
   ]
   columns = [
-    ("features", f"{size} and {size}", features, lfw.features),
+    ("features", f"{size} and {size}", features, known.features),
     (
       "decoded",
       f"{coded[0]} and {coded[1]}",
-      _decoded(codec, features),
-      _decoded(codec, lfw.features),
+      codec.transform.decode(codes),
+      everybody,
     ),
   ]
-  rows = [["", "bytes", "squared distance", "threshold on LFW", "one person"]]
-  for name, num_bytes, pair, everybody in columns:
-    pair, everybody = map(verification.normalize, (pair, everybody))
-    distances = verification.squared_distances(everybody, lfw.pairs)
-    threshold = verification.best_threshold(distances, lfw.is_same)
+  rows = [["", "bytes", "squared distance", "threshold", "one person"]]
+  for name, num_bytes, pair, others in columns:
+    pair, others = map(verification.normalize, (pair, others))
+    distances = verification.squared_distances(others, known.pairs)
+    threshold = verification.best_threshold(distances, known.is_same)
     distance = float(np.square(pair[0] - pair[1]).sum())
     answer = "yes" if distance < threshold else "no"
     rows.append(

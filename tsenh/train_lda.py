@@ -9,8 +9,6 @@ wherever one is named: --codec=runs/lda-48-2.8. A small step gives a high rate;
 few bits are best spent on few directions. Seconds.
 """
 
-import math
-
 from absl import flags
 
 from tsenh.base import command_line
@@ -19,22 +17,14 @@ from tsenh.data import feature_sets
 from tsenh.features import pca
 from tsenh.training import command
 
-_STEP = flags.DEFINE_float(
-  "step",
-  None,
-  "Quantization step of every direction, in standard deviations of the"
-  " photographs of one person.",
+_STEP = command.define_step(
+  "every direction, in standard deviations of the photographs of one person",
+  pca.MIN_STEP,
 )
 _DIM = flags.DEFINE_integer(
   "dim", 48, "How many directions are kept.", lower_bound=1
 )
 flags.adopt_module_key_flags(command)  # So that --help shows them.
-flags.mark_flag_as_required("step")
-flags.register_validator(
-  "step",
-  lambda value: value is None or pca.MIN_STEP <= value < math.inf,
-  f"expected a finite number, {pca.MIN_STEP:g} or more",
-)
 
 
 def main():

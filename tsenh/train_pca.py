@@ -7,8 +7,6 @@ their integers. The run folder holds both, and serves as a codec wherever one is
 named: --codec=runs/pca-0.1. A small step gives a high rate. Seconds.
 """
 
-import math
-
 from absl import flags
 
 from tsenh.base import command_line
@@ -16,18 +14,10 @@ from tsenh.data import feature_sets
 from tsenh.features import pca
 from tsenh.training import command
 
-_STEP = flags.DEFINE_float(
-  "step",
-  None,
-  "Quantization step of every component, in units of the features.",
+_STEP = command.define_step(
+  "every component, in units of the features", pca.MIN_STEP
 )
 flags.adopt_module_key_flags(command)  # So that --help shows them.
-flags.mark_flag_as_required("step")
-flags.register_validator(
-  "step",
-  lambda value: value is None or pca.MIN_STEP <= value < math.inf,
-  f"expected a finite number, {pca.MIN_STEP:g} or more",
-)
 
 
 def main():

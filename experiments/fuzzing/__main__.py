@@ -69,7 +69,10 @@ def fuzz(name: str, work: pathlib.Path, count: int, seed: int) -> Dict:
   )
   (work / "log").write_text(process.stdout)
   if process.returncode != 0:
-    raise Error(f"{name}: a finding; {work}/log has it, the input is beside.")
+    raise Error(
+      f"{name}: stopped; {work}/log says why. An input that it names is a"
+      " finding, until it is mended and taken away."
+    )
   return {key: int(value) for key, value in _STAT.findall(process.stdout)}
 
 
@@ -112,16 +115,21 @@ def covered(name: str, inputs: List[pathlib.Path]) -> Tuple[Dict, List]:
   return counts, sufficient
 
 
+def _findings(work: pathlib.Path) -> int:
+  """Inputs at which libFuzzer stopped: crash-, timeout-, oom-, leak-."""
+  return len([*work.glob("*-*")])
+
+
 def _keep(name: str, inputs: List[pathlib.Path]) -> None:
   """Replaces the kept inputs of a reader."""
   from experiments.fuzzing import readers
 
   folder = readers.CORPUS / name
-  kept = {path.name: path.read_bytes() for path in inputs}
+  kept = [path.read_bytes() for path in inputs]
   folder.mkdir(parents=True, exist_ok=True)
   for path in folder.iterdir():
     path.unlink()
-  for number, data in enumerate(kept.values()):
+  for number, data in enumerate(kept):
     (folder / f"{number:03d}").write_bytes(data)
 
 
@@ -145,7 +153,12 @@ def main():
       bar.update(done)
       while done < _EXECUTIONS.value:
         count = min(_ROUND.value, _EXECUTIONS.value - done)
-        rounds.append(fuzz(name, work, count, seed=1 + len(rounds)))
+        try:
+          rounds.append(fuzz(name, work, count, seed=1 + len(rounds)))
+        except Error:
+          if rounds:
+            _write(name, work, path, rounds)
+          raise
         done += rounds[-1]["number_of_executed_units"]
         bar.update(rounds[-1]["number_of_executed_units"])
         _write(name, work, path, rounds)
@@ -164,7 +177,7 @@ def _write(name, work, path, rounds) -> None:
   measured = {
     "benchmark": f"fuzzing of {name}",
     "executions": sum(one["number_of_executed_units"] for one in rounds),
-    "findings": 0,  # With one there is no result.
+    "findings": _findings(work),
     "inputs": len(inputs),
     "lines_covered": covered(name, inputs)[0],
     "peak_rss_above_base_mb": max(
@@ -173,7 +186,7 @@ def _write(name, work, path, rounds) -> None:
     "rounds": rounds,
   }
   path.parent.mkdir(parents=True, exist_ok=True)
-  results.write(str(path), measured, {})
+  results.write(str(path), measured, {}, "experiments.fuzzing.engine")
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def repaired(data: bytes) -> bytes:
   end = bitstream.HEADER_BYTES
   if len(data) < end:
     return data
-  parts, lengths = [_with_crc(data[: end - 4])], []
+  parts, lengths = [bitstream.with_crc(data[: end - 4])], []
   block_size, features = struct.unpack_from("<IQ", data, 16)
   blocks = -(-features // block_size) if block_size else 0
   position = end
@@ -50,12 +50,8 @@ def repaired(data: bytes) -> bytes:
     parts += [head, struct.pack("<I", zlib.crc32(head + payload)), payload]
     lengths.append(length)
     position += 12 + length
-  parts.append(_with_crc(struct.pack(f"<{len(lengths)}I", *lengths)))
+  parts.append(bitstream.with_crc(struct.pack(f"<{len(lengths)}I", *lengths)))
   return b"".join(parts)
-
-
-def _with_crc(data: bytes) -> bytes:
-  return data + struct.pack("<I", zlib.crc32(data))
 
 
 def mutate_archive(data: bytes, mutate: Mutate, rng: random.Random) -> bytes:

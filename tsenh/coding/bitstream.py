@@ -88,7 +88,7 @@ def write(file: BinaryIO, header: Header, payloads: Iterable[bytes]) -> int:
     header.codec_digest,
     header.table_digest,
   )
-  file.write(_with_crc(head))
+  file.write(with_crc(head))
   written = HEADER_BYTES
   lengths = []
   for block, payload in enumerate(payloads):
@@ -98,7 +98,7 @@ def write(file: BinaryIO, header: Header, payloads: Iterable[bytes]) -> int:
     file.write(payload)
     written += _BLOCK.size + _CRC.size + len(payload)
     lengths.append(len(payload))
-  index = _with_crc(struct.pack(f"<{len(lengths)}I", *lengths))
+  index = with_crc(struct.pack(f"<{len(lengths)}I", *lengths))
   file.write(index)
   return written + len(index)
 
@@ -155,7 +155,7 @@ def read_blocks(file: BinaryIO, header: Header) -> Iterator[bytes]:
     lengths.append(len(payload))
     yield payload
   index = read_fully(file, 4 * len(lengths) + _CRC.size)
-  if index != _with_crc(struct.pack(f"<{len(lengths)}I", *lengths)):
+  if index != with_crc(struct.pack(f"<{len(lengths)}I", *lengths)):
     raise Error("the index at the end is damaged or cut off.")
   if file.read(1):
     raise Error("bytes follow the end of the file's index.")
@@ -268,10 +268,11 @@ def _read_block(file: BinaryIO, header: Header, block: int) -> bytes:
   return payload
 
 
-def _with_crc(data: bytes) -> bytes:
+def with_crc(data: bytes) -> bytes:
+  """Bytes and their CRC behind them."""
   return data + _CRC.pack(zlib.crc32(data))
 
 
 def _check_crc(data: bytes, what: str) -> None:
-  if data != _with_crc(data[: -_CRC.size]):
+  if data != with_crc(data[: -_CRC.size]):
     raise Error(f"the {what} is damaged (its checksum does not match).")

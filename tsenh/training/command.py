@@ -4,6 +4,7 @@ TensorFlow is imported where it is needed and no sooner, so that --help and a
 wrong flag are answered at once.
 """
 
+import math
 import pathlib
 import sys
 from typing import Any, Dict, Optional, Tuple
@@ -27,6 +28,23 @@ OUTPUT = flags.DEFINE_string(
 OVERWRITE = flags.DEFINE_bool(
   "overwrite", False, "Replace the run that is in the folder."
 )
+
+
+def define_step(about: str, least: float) -> flags.FlagHolder:
+  """Defines --step of a transform coder, which must be given.
+
+  Args:
+    about: what it is a step of, and its unit.
+    least: the smallest step.
+  """
+  step = flags.DEFINE_float("step", None, f"Quantization step of {about}.")
+  flags.mark_flag_as_required("step")
+  flags.register_validator(
+    "step",
+    lambda value: value is None or least <= value < math.inf,
+    f"expected a finite number, {least:g} or more",
+  )
+  return step
 
 
 def describe(model: Stored, training_set: FeatureSet) -> Dict[str, Any]:
