@@ -17,7 +17,7 @@ def test_help_teaches(run, module, tmp_path):
     "extract_features": "--network",
     "train_codec": "--lambda",
     "train_enhancer": "--low",
-    "train_lda": "--step",
+    "train_lda": "--bits",
     "train_pca": "--step",
     "train_sq": "--qp",
     "train_sq_enhancer": "--qp",

@@ -30,15 +30,19 @@ OVERWRITE = flags.DEFINE_bool(
 )
 
 
-def define_step(about: str, least: float) -> flags.FlagHolder:
-  """Defines --step of a transform coder, which must be given.
+def define_step(
+  about: str, least: float, required: bool = True
+) -> flags.FlagHolder:
+  """Defines --step of a transform coder.
 
   Args:
     about: what it is a step of, and its unit.
     least: the smallest step.
+    required: whether it must be given.
   """
   step = flags.DEFINE_float("step", None, f"Quantization step of {about}.")
-  flags.mark_flag_as_required("step")
+  if required:
+    flags.mark_flag_as_required("step")
   flags.register_validator(
     "step",
     lambda value: value is None or least <= value < math.inf,
