@@ -7,6 +7,7 @@ more memory than its files take.
 """
 
 import dataclasses
+import hashlib
 import io
 from typing import Callable, Dict, Iterator, Optional, Sequence
 
@@ -50,6 +51,13 @@ class ImageSet:
       if isinstance(data, Error):
         raise Error(f"{self.source}: {self.names[row]}: {data}.")
       yield data
+
+  def digest(self) -> str:
+    """SHA-256 of all names and files, in hexadecimal."""
+    sha = hashlib.sha256("\0".join(self.names).encode())
+    for data in self.files(range(len(self.names))):
+      sha.update(data)
+    return sha.hexdigest()
 
   def decode(self, rows: Sequence[int], size: Optional[int] = None):
     """Decodes images.
