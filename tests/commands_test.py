@@ -432,6 +432,21 @@ def test_a_whole_curve_is_trained_to_the_bits_of_each_alone(
       ["--codec=none", "--features=faces", "--output=o.json"],
       "faces: has no pairs",
     ),
+    ("train_student", [], "--images"),
+    ("train_student", ["--images=x", "--size=20"], "--size=20"),
+    ("train_student", ["--images=x", "--widths=8"], "two to four numbers"),
+    ("train_student", ["--images=x", "--share=0"], "--share=0"),
+    ("train_student", ["--images=no"], "neither a folder nor a tar file"),
+    (
+      "train_student",
+      ["--images=x", "--survival=faces"],
+      "goes with --selection=graph",
+    ),
+    (
+      "train_student",
+      ["--images=x", "--regression_weight=0", "--classification_weight=0"],
+      "nothing to learn",
+    ),
     (
       "evaluate",
       ["--codec=external", "--output=o.json"],

@@ -41,6 +41,7 @@ COMMANDS = (
   "train_pca",
   "train_sq",
   "train_sq_enhancer",
+  "train_student",
   "encode",
   "decode",
   "evaluate",

@@ -254,3 +254,38 @@ def test_balanced_batches_hold_pairs_of_people_and_everybody_else():
     samplers.Balanced(people, 3, 5)
   with pytest.raises(Error, match="of 0 people with several photographs"):
     samplers.Balanced(people[7:], 10, 5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("xla", [True, False])
+def test_what_a_loss_keeps_for_itself_is_restored_and_the_rate_decays(
+  faces, xla
+):
+  def make():
+    weight, seen = tf.Variable(tf.ones([128])), tf.Variable(tf.zeros([128]))
+
+    def loss_fn(batch, noise):
+      seen.assign(0.5 * seen + tf.reduce_mean(batch["features"], axis=0))
+      return (tf.reduce_mean(tf.square(batch["features"] * weight - seen)),)
+
+    return trainer.Trainer(
+      {"weight": weight},
+      loss_fn,
+      ("loss",),
+      {"features": faces},
+      Recipe(learning_rate=1e-2),
+      statistics={"seen": seen},
+      decay_epochs=2,
+      xla=xla,
+    )
+
+  whole, first, second = make(), make(), make()
+  run(whole, 2)
+  run(first, 1)
+  assert first.state()["statistics/seen"].any()
+  second.restore(first.state())
+  run(second, 1)
+  assert_same_state(whole.state(), second.state())
+  before = whole.state()["weights/weight"]
+  run(whole, 1)  # Beyond the end of the cosine.
+  np.testing.assert_array_equal(whole.state()["weights/weight"], before)

@@ -6,21 +6,24 @@ from tsenh.base.errors import Error
 from tsenh.recognition import detection, extraction, face_networks
 
 NETWORK = flags.DEFINE_string(
-  "network", None, "The face network's file or folder, or dlib."
+  "network",
+  None,
+  "The face network's file or folder, or dlib, or a shipped student, as"
+  " student-16: a tiny network for faces of few pixels.",
 )
 _PRESET = flags.DEFINE_enum(
   "preset",
   None,
   list(face_networks.PRESETS),
   "How images are prepared and aligned. (default: facenet for TensorFlow and"
-  " Keras, dlib for dlib, arcface for the others)",
+  " Keras, dlib for dlib, student for students, arcface for the others)",
 )
 _ALIGN = flags.DEFINE_enum(
   "align",
   None,
   ["none", *detection.CROPS],
   "The crop that the network takes; none where images are such crops already,"
-  " which are resized at the most. (default: the preset's)",
+  " which are resized at the most. (default: the preset's, none for student)",
 )
 _DETECTOR = flags.DEFINE_enum(
   "detector",
@@ -71,7 +74,7 @@ def settings(shard_size: int = 1) -> extraction.Settings:
   Raises:
     Error: if two of them exclude each other.
   """
-  network = NETWORK.value
+  network = face_networks.find(NETWORK.value)
   preset = _PRESET.value or face_networks.preset_of(network)
   given = {
     "size": _SIZE.value,
@@ -85,7 +88,7 @@ def settings(shard_size: int = 1) -> extraction.Settings:
   preprocessing = face_networks.PRESETS[preset]._replace(**given)
   if preprocessing.whiten and given.keys() & {"mean", "scale"}:
     raise Error("--mean and --scale have no effect with whitening: --nowhiten.")
-  align = _ALIGN.value or preset
+  align = _ALIGN.value or ("none" if preset == "student" else preset)
   detector = _DETECTOR.value or ("dlib" if align == "dlib" else "mtcnn")
   return extraction.Settings(
     network,

@@ -22,6 +22,7 @@ from tsenh.base import arrays, files
 from tsenh.base.errors import Error
 from tsenh.recognition import (
   contact_sheet,
+  degradation,
   detection,
   face_networks,
   photographs,
@@ -135,14 +136,19 @@ class Extractor:
     Raises:
       Error: with the reason alone, if no face is found.
     """
-    size = self.network.preprocessing.size
+    size, shrink = (
+      getattr(self.network.preprocessing, key) for key in ("size", "shrink")
+    )
     if self._detector is None:
+      if shrink:
+        return degradation.shrink(image, size), [], 0
       return detection.resized(image, size), [], 0
     faces = self._detector(image)
     if not faces:
       raise Error(NO_FACE)
     main = detection.main_face(faces, image)
-    return self._cropper(image, faces[main], size), faces, main
+    crop = self._cropper(image, faces[main], shrink or size)
+    return degradation.shrink(crop, size), faces, main
 
 
 def extract(

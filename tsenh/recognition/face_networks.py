@@ -10,6 +10,7 @@ The file tells the kind:
 | `.onnx`                      | ONNX             | `pip install tsenh[onnx]`  |
 | `.param` with `.bin` by it   | ncnn             | `pip install tsenh[ncnn]`  |
 | the word `dlib`              | dlib's own       | `pip install tsenh[dlib]`  |
+| the name of a shipped student| TensorFlow Lite  |                            |
 
 A network file is a program: open those alone that you trust.
 """
@@ -25,8 +26,10 @@ from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 import numpy as np
 
 from tsenh.base.errors import Error
+from tsenh.training import run_folders
 
 DLIB = "dlib"
+_STUDENTS = f"students/*/{run_folders.CONFIG}"
 _BATCH = 32
 _CHUNK = 1 << 20
 
@@ -42,6 +45,8 @@ class Preprocessing(NamedTuple):
     whiten: whether each image gets zero mean and unit deviation, FaceNet's
       "prewhiten".
     normalize: whether a feature gets unit length.
+    shrink: the size at which a face is cropped, if it is to be shrunk from
+      there by area, as networks for few pixels want it; else None.
   """
 
   size: Optional[int]
@@ -50,12 +55,14 @@ class Preprocessing(NamedTuple):
   scale: float
   whiten: bool
   normalize: bool
+  shrink: Optional[int] = None
 
 
 PRESETS = {
   "facenet": Preprocessing(160, "rgb", 0.0, 1.0, True, True),
   "arcface": Preprocessing(112, "rgb", 127.5, 127.5, False, True),
   "dlib": Preprocessing(150, "rgb", 0.0, 1.0, False, False),
+  "student": Preprocessing(None, "rgb", 127.5, 127.5, False, True, 112),
 }
 
 # Prepared images, float32 [n, size, size, 3], to features, float [n, dim].
@@ -114,10 +121,26 @@ class FaceNetwork:
     return features / norms if self.preprocessing.normalize else features
 
 
+def students() -> Dict[str, pathlib.Path]:
+  """The programs of the shipped students by name, in int8 and in float32."""
+  found = {}
+  for name, folder in run_folders.shipped(_STUDENTS).items():
+    found[name] = folder / "int8.tflite"
+    found[f"{name}-float"] = folder / "float32.tflite"
+  return found
+
+
+def find(network: str) -> str:
+  """The path of a network: a shipped student's of its name, or as it is."""
+  return str(students().get(network, network))
+
+
 def preset_of(network: str) -> str:
   """The name of the preset that fits most networks of a file's kind."""
   if network == DLIB:
     return "dlib"
+  if network in students() or network in map(str, students().values()):
+    return "student"
   tensorflow = pathlib.Path(network).suffix in (".pb", ".keras", ".h5", "")
   return "facenet" if tensorflow else "arcface"
 
@@ -367,18 +390,36 @@ def _tflite(path, input_name, output_name) -> _Loaded:
   outputs = {d["name"]: d for d in interpreter.get_output_details()}
   given = inputs[_one(inputs, input_name, "input", "input_name")]
   found = outputs[_one(outputs, output_name, "output", "output_name")]
-  if given["dtype"] != np.float32:
-    raise Error(f"{path}: takes {given['dtype'].__name__}, expected float32.")
+  for details in (given, found):
+    if details["dtype"] not in (np.float32, np.int8):
+      kind = np.dtype(details["dtype"]).name
+      raise Error(f"{path}: takes or gives {kind}, expected float32 or int8.")
   # Converters fix the batch within the graph too, so that of the file stays.
   batch = int(given["shape"][0])
 
   def run(values):
-    interpreter.set_tensor(given["index"], values)
+    interpreter.set_tensor(given["index"], _quantized(values, given))
     interpreter.invoke()
-    return interpreter.get_tensor(found["index"])
+    return _real(interpreter.get_tensor(found["index"]), found)
 
   shape = [int(d) for d in given["shape"]]
   return _in_batches(_channels_where(shape, run), batch), _sides(shape)
+
+
+def _quantized(values: np.ndarray, details: Dict[str, Any]) -> np.ndarray:
+  """Real numbers as a tensor of TensorFlow Lite keeps them."""
+  if details["dtype"] == np.float32:
+    return values
+  scale, zero = details["quantization"]
+  return np.clip(np.rint(values / scale + zero), -128, 127).astype(np.int8)
+
+
+def _real(values: np.ndarray, details: Dict[str, Any]) -> np.ndarray:
+  """What a tensor of TensorFlow Lite stands for, float32."""
+  if details["dtype"] == np.float32:
+    return values
+  scale, zero = details["quantization"]
+  return np.float32(scale) * (values.astype(np.float32) - zero)
 
 
 def _onnx(path, input_name, output_name) -> _Loaded:

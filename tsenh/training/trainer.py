@@ -63,6 +63,9 @@ class Trainer:
     noise_dim: int = 0,
     training_variables: Optional[Dict[str, tf.Variable]] = None,
     sampler: Optional[Sampler] = None,
+    statistics: Optional[Dict[str, tf.Variable]] = None,
+    decay_epochs: Optional[int] = None,
+    xla: bool = True,
   ):
     """Prepares to train; nothing is compiled before the first epoch.
 
@@ -79,6 +82,12 @@ class Trainer:
       training_variables: variables that are trained with the model's and serve
         training alone, by name; a classifier's, for example.
       sampler: picks the batches; by default all examples in random order.
+      statistics: variables that `loss_fn` itself assigns to, by name, which a
+        resumed run needs too: what batch normalisation keeps.
+      decay_epochs: the learning rate falls to 0 in so many epochs, as half a
+        cosine; None leaves it as it is.
+      xla: whether XLA compiles the loop. Its convolutions within a loop are
+        hundreds of times slower than TensorFlow's own.
 
     Raises:
       Error: if there is not one whole batch, the arrays differ in length, or
@@ -102,11 +111,19 @@ class Trainer:
     self._variables = {f"weights/{k}": v for k, v in variables.items()}
     for name, variable in (training_variables or {}).items():
       self._variables[f"training/{name}"] = variable
+    self._statistics = {
+      f"statistics/{name}": v for name, v in (statistics or {}).items()
+    }
     self._examples = examples
     self._noise_shape = [self._sampler.batch_size, noise_dim]
     self._seed = recipe.seed
+    rate = recipe.learning_rate
+    if decay_epochs is not None:
+      rate = tf.keras.optimizers.schedules.CosineDecay(
+        rate, decay_epochs * self.steps_per_epoch
+      )
     self._adam = tf.keras.optimizers.Adam(
-      recipe.learning_rate, epsilon=recipe.adam_epsilon, jit_compile=False
+      rate, epsilon=recipe.adam_epsilon, jit_compile=False
     )
     self._adam.build(list(self._variables.values()))
     # Calls of equal length: one compilation serves all.
@@ -115,10 +132,10 @@ class Trainer:
     most = max(1, MAX_BYTES_PER_CALL // (recipe.batch_size * row_bytes))
     calls = math.ceil(self.steps_per_epoch / most)
     self._steps_per_call = math.ceil(self.steps_per_epoch / calls)
-    self._run = self._compile(loss_fn)
+    self._run = self._compile(loss_fn, xla)
 
-  def _compile(self, loss_fn):
-    """Many updates as one XLA computation.
+  def _compile(self, loss_fn, xla):
+    """Many updates as one computation.
 
     Updates go in pairs, and after the first of a pair all variables are copied
     to twins. Nobody reads the twins: they make XLA write the first update to
@@ -130,7 +147,7 @@ class Trainer:
     state = [v for v in (*variables, *self._adam.variables) if v.shape.rank > 0]
     twins = [tf.Variable(tf.zeros_like(variable)) for variable in state]
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=xla)
     def run(batches, noise, steps):
       def update(i, metrics):
         with tf.GradientTape() as tape:
@@ -207,7 +224,7 @@ class Trainer:
     return dict(zip(self.metrics, metrics.tolist()))
 
   def _state_variables(self) -> Dict[str, tf.Variable]:
-    state = dict(self._variables)
+    state = {**self._variables, **self._statistics}
     for i, variable in enumerate(self._adam.variables):
       # Numbered, for Adam gives the encoder's and decoder's the same names.
       state[f"adam/{i:02d}/{variable.name.split(':')[0]}"] = variable
