@@ -13,8 +13,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 import numpy as np
 
@@ -25,7 +26,8 @@ from tsenh.base.errors import Error
 HOOK = pathlib.Path(__file__).parent / "hook"
 TERMINATES = 0.2  # Of the kills, by SIGTERM; the others are by SIGKILL.
 PATIENCE = 20  # Seconds that a command may take to end after SIGTERM,
-SLOWNESS = 15  # and times as long as usual before it counts as hanging.
+SLOWNESS = 15  # and times as long as usual before it counts as hanging,
+LEAST = 60  # but so many seconds at least.
 _BAR = re.compile(r"\d+%\|")
 
 
@@ -47,16 +49,20 @@ class Reference(NamedTuple):
   steps: str
 
 
-def start(
+@contextlib.contextmanager
+def started(
   command: List[str], log: pathlib.Path, **limits: Any
-) -> subprocess.Popen:
-  """Starts a command of this project in a session of its own.
+) -> Iterator[subprocess.Popen]:
+  """Starts a command of this project, and ends what there is of it then.
 
   Args:
     command: what follows `python -m`.
     log: where its standard error goes.
     **limits: `environment`, further variables; `resources`, limits by the
       number of the resource.
+
+  Yields:
+    The process, in a session of its own.
   """
   paths = [str(HOOK), str(provenance.ROOT)]
 
@@ -64,20 +70,32 @@ def start(
     for number, value in limits.get("resources", {}).items():
       resource.setrlimit(number, (value, value))
 
+  process = subprocess.Popen(
+    [sys.executable, "-m", *command],
+    stdin=subprocess.DEVNULL,
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.PIPE,  # No file, which could be limited too.
+    env={
+      **os.environ,
+      "PYTHONPATH": os.pathsep.join(paths),
+      **limits.get("environment", {}),
+    },
+    start_new_session=True,
+    preexec_fn=limit,
+  )
   with open(log, "wb") as file:
-    return subprocess.Popen(
-      [sys.executable, "-m", *command],
-      stdin=subprocess.DEVNULL,
-      stdout=subprocess.DEVNULL,
-      stderr=file,
-      env={
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
-        **limits.get("environment", {}),
-      },
-      start_new_session=True,
-      preexec_fn=limit,
+    copying = threading.Thread(
+      target=shutil.copyfileobj, args=(process.stderr, file)
     )
+    copying.start()
+    try:
+      yield process
+    finally:
+      with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+      process.wait()
+      copying.join()
+      process.stderr.close()
 
 
 def refer(
@@ -91,14 +109,13 @@ def refer(
   folder, log, steps = _new(work / "alone"), work / "log", work / "steps"
   steps.unlink(missing_ok=True)
   began, peak = time.monotonic(), 0
-  process = start(
-    task.command(given, folder), log, environment=_hooked(folder, steps)
-  )
-  status = pathlib.Path(f"/proc/{process.pid}/status")
-  while process.poll() is None:
-    found = re.search(r"VmPeak:\s+(\d+)", status.read_text())
-    peak = max(peak, int(found[1]) >> 10 if found else 0)
-    time.sleep(0.01)
+  command, environment = task.command(given, folder), _hooked(folder, steps)
+  with started(command, log, environment=environment) as process:
+    status = pathlib.Path(f"/proc/{process.pid}/status")
+    while process.poll() is None:
+      found = re.search(r"VmPeak:\s+(\d+)", status.read_text())
+      peak = max(peak, int(found[1]) >> 10 if found else 0)
+      time.sleep(0.01)
   seconds = time.monotonic() - began
   if process.returncode != 0:
     raise Error(f"a command fails when it is left alone; {log} says why.")
@@ -119,26 +136,24 @@ def kill(
   random = np.random.default_rng(seed)
   folder, log, kills, findings = _new(work / "killed"), work / "log", [], []
   while True:
-    process = start(task.command(reference.given, folder), log)
     after = float(random.uniform(0, task.share * reference.seconds))
     terminates = bool(random.random() < TERMINATES)
     more = len(kills) < task.most
-    code = _wait(process, after if more else SLOWNESS * reference.seconds)
-    if code is not None or not more:
-      break
-    checkpoint = bool(task.checkpoint) and any(folder.glob(task.checkpoint))
-    number = signal.SIGTERM if terminates else signal.SIGKILL
-    if terminates:
-      process.terminate()
-      if _wait(process, PATIENCE) is None:
-        findings.append(f"alive {PATIENCE} s after SIGTERM")
-    _end(process)
+    with started(task.command(reference.given, folder), log) as process:
+      code = _wait(process, after if more else _patience(reference))
+      if code is not None or not more:
+        break
+      checkpoint = bool(task.checkpoint) and any(folder.glob(task.checkpoint))
+      if terminates:
+        process.terminate()
+        if _wait(process, PATIENCE) is None:
+          findings.append(f"alive {PATIENCE} s after SIGTERM")
     if terminates:
       findings += _after_sigterm(process, log, folder)
     findings += tasks.damage(folder, reference.digests)
     kills.append(
       {
-        "signal": number.name,
+        "signal": "SIGTERM" if terminates else "SIGKILL",
         "after_seconds": round(after, 3),
         "after_first_checkpoint": checkpoint,
         "half_written": tasks.leftovers(folder),
@@ -146,17 +161,17 @@ def kill(
     )
   if code is None:
     findings.append("hangs when it is started again")
-  _end(process)
   if code:
     findings.append(f"ends with {code} when it is started again: {_said(log)}")
   return {"kills": kills, **_end_result(task, reference, folder, findings)}
 
 
 def _after_sigterm(process, log, folder) -> List[str]:
-  if process.returncode == -signal.SIGKILL:  # It did not end by itself.
+  # It had just ended, or did not end by itself.
+  if process.returncode in (0, -signal.SIGKILL):
     return []
   findings = [f"{name} stays" for name in tasks.leftovers(folder)]
-  if process.returncode not in (-signal.SIGTERM, 0):
+  if process.returncode != -signal.SIGTERM:
     findings.append(f"ends with {process.returncode} after SIGTERM")
   # Before the interpreter has come to our code there is nothing to say.
   if _said(log) not in ([], ["error: stopped by SIGTERM."]):
@@ -218,10 +233,10 @@ def starve(
 def _hinder(task, reference, folder, work, **limits) -> Dict[str, Any]:
   """Runs a task under limits, which it must bear or refuse, then without."""
   log, findings = work / "log", []
-  patience = SLOWNESS * reference.seconds
-  process = start(task.command(reference.given, folder), log, **limits)
-  code = _wait(process, patience)
-  _end(process)
+  patience = _patience(reference)
+  command = task.command(reference.given, folder)
+  with started(command, log, **limits) as process:
+    code = _wait(process, patience)
   said = _said(log)
   sentence = len(said) == 1 and said[0].startswith("error: ")
   sentence &= len(said[-1:] and said[0]) <= errors.MAX_LENGTH + len("error: ")
@@ -236,9 +251,8 @@ def _hinder(task, reference, folder, work, **limits) -> Dict[str, Any]:
     f"{name} is not whole" for name in tasks.damage(folder, reference.digests)
   ]
   if code != 0:
-    process = start(task.command(reference.given, folder), log)
-    code_again = _wait(process, patience)
-    _end(process)
+    with started(command, log) as process:
+      code_again = _wait(process, patience)
     if code_again != 0:
       findings.append(f"ends with {code_again} afterwards: {_said(log)}")
   return {
@@ -257,6 +271,10 @@ def _end_result(task, reference, folder, findings) -> Dict[str, Any]:
   return {"identical": identical, "findings": findings}
 
 
+def _patience(reference: Reference) -> float:
+  return max(LEAST, SLOWNESS * reference.seconds)
+
+
 def _new(folder: pathlib.Path) -> pathlib.Path:
   shutil.rmtree(folder, ignore_errors=True)
   folder.mkdir(parents=True)
@@ -273,13 +291,6 @@ def _wait(process: subprocess.Popen, seconds: float) -> Optional[int]:
     return process.wait(seconds)
   except subprocess.TimeoutExpired:
     return None
-
-
-def _end(process: subprocess.Popen) -> None:
-  """Kills what there is of a process and of its children."""
-  with contextlib.suppress(ProcessLookupError):
-    os.killpg(process.pid, signal.SIGKILL)
-  process.wait()
 
 
 def _said(log: pathlib.Path) -> List[str]:
