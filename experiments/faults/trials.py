@@ -296,5 +296,7 @@ def _wait(process: subprocess.Popen, seconds: float) -> Optional[int]:
 def _said(log: pathlib.Path) -> List[str]:
   """Lines of standard error that are no progress bars."""
   text = log.read_text(errors="replace").replace("\r", "\n")
+  # Without folders, which are those of a machine.
+  text = re.sub(r"(?<![\w.])/(?:[^/\s',]+/)*", "", text)
   lines = map(str.strip, text.splitlines())
   return [line for line in lines if line and not _BAR.search(line)]
