@@ -37,7 +37,7 @@ _ONLY = flags.DEFINE_list(
 )
 _KILLS = flags.DEFINE_integer("kills", 200, "Kills in all.", lower_bound=1)
 _STEPS = flags.DEFINE_integer(
-  "steps", 4, "Steps of a task that fail, for each error.", lower_bound=1
+  "steps", 3, "Steps of a task that fail, for each error.", lower_bound=1
 )
 flags.mark_flag_as_required("output")
 

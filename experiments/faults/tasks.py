@@ -97,25 +97,25 @@ def _smoke(given, folder):
 
 TASKS = {
   "train_codec": Task(
-    _train_codec, (*_TRAINED, "run/tables.npz"), _TRAINED[1], 55
+    _train_codec, (*_TRAINED, "run/tables.npz"), _TRAINED[1], 40
   ),
-  "train_enhancer": Task(_train_enhancer, _TRAINED, _TRAINED[1], 40),
-  "train_sq_enhancer": Task(_train_sq_enhancer, _TRAINED, _TRAINED[1], 25),
-  "encode": Task(_encode, ("coded.tsf",), "", 22, most=4),
-  "decode": Task(_decode, ("decoded.npz",), "", 22, most=4),
+  "train_enhancer": Task(_train_enhancer, _TRAINED, _TRAINED[1], 25),
+  "train_sq_enhancer": Task(_train_sq_enhancer, _TRAINED, _TRAINED[1], 15),
+  "encode": Task(_encode, ("coded.tsf",), "", 30, most=4),
+  "decode": Task(_decode, ("decoded.npz",), "", 30, most=4),
   "extract_features": Task(
     _extract_features,
     ("features.npz", "features.report.json", "features.report.html"),
     ".features.npz.shards/0*.npz",
-    26,
+    54,
   ),
   "smoke": Task(
     _smoke,
     ("results/*.json", "runs/*/weights.npz", "runs/*/tables.npz"),
     f"runs/*/{_STATE}",
-    10,
+    6,
     share=0.3,
-    most=5,
+    most=6,
   ),
 }
 
