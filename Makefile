@@ -19,8 +19,7 @@ NETWORK ?= fullrank
 .DEFAULT_GOAL := help
 .PHONY: help demo check test style format paper paper-short paper-smoke \
   choices checkpoints table report replay release-check benchmark enhancer-study \
-  study grains ablation kill-test \
-  fuzz docs clean
+  study grains ablation fuzz faults docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -176,12 +175,11 @@ ablation: $(ALL) ## Fine grain, coarse grain, both (about 3 h)
 	$(PY) -m experiments.reproduce --plan=ablation --network=$(NETWORK) \
 	  --output=$(RESULTS)/ablation/$(NETWORK)
 
-kill-test: $(ALL) ## Kill a training run 20 times and compare (about 25 min)
-	$(PY) -m experiments.benchmarks.kill_and_resume \
-	  --output=$(RESULTS)/benchmarks/kill_and_resume.json
-
 fuzz: $(FUZZ) ## A million damaged inputs for each reader (hours)
 	$(PY) -m experiments.fuzzing --output=$(RESULTS)/fuzzing
+
+faults: $(ALL) ## Kill, starve and fill the disk of each command (an hour)
+	$(PY) -m experiments.faults --output=$(RESULTS)/faults
 
 docs: $(DOCS) ## Build the documentation site, strictly, into build/site
 	$(VENV)/bin/mkdocs build --strict --site-dir build/site

@@ -1,6 +1,7 @@
 """Jobs: commands of this project, run two at a time until nothing is left."""
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import pathlib
 import re
@@ -8,7 +9,7 @@ import shlex
 import subprocess
 import sys
 import time
-from typing import Callable, Dict, List, Optional, Tuple, Union
+from typing import Callable, Dict, Iterator, List, Optional, Tuple, Union
 
 from experiments import staleness
 from tsenh.base import results
@@ -131,8 +132,8 @@ def chosen(jobs: Dict[str, Job], pattern: str) -> Dict[str, Job]:
   return {name: job for name, job in jobs.items() if name in wanted}
 
 
-def _run(job: Job, log: pathlib.Path) -> float:
-  """Runs a job; returns its seconds.
+def _run(job: Job, log: pathlib.Path, processes: List) -> float:
+  """Runs a job, and adds its process to a list; returns its seconds.
 
   Raises:
     Error: if it fails.
@@ -141,9 +142,11 @@ def _run(job: Job, log: pathlib.Path) -> float:
   with open(log, "w") as file:
     command = [sys.executable, "-m", *job.command()]
     print(shlex.join(command), file=file, flush=True)
-    code = subprocess.run(
-      command, stdout=file, stderr=subprocess.STDOUT, check=False
-    ).returncode
+    with subprocess.Popen(
+      command, stdout=file, stderr=subprocess.STDOUT
+    ) as process:
+      processes.append(process)
+      code = process.wait()
   if code != 0:
     raise Error(f"{job.name}: failed; {log} tells why.")
   return time.monotonic() - began
@@ -186,6 +189,21 @@ def _ready(waiting: Dict[str, Job], unfinished) -> List[Job]:
   ]
 
 
+@contextlib.contextmanager
+def _pool(
+  size: int, started: List[subprocess.Popen]
+) -> Iterator[concurrent.futures.Executor]:
+  """Threads; if this process is stopped, so are those that they started."""
+  with concurrent.futures.ThreadPoolExecutor(size) as pool:
+    try:
+      yield pool
+    except BaseException:
+      pool.shutdown(wait=False, cancel_futures=True)
+      for process in started:
+        process.terminate()
+      raise
+
+
 def run_all(
   jobs: Dict[str, Job],
   logs: pathlib.Path,
@@ -201,12 +219,13 @@ def run_all(
   unfinished = set(waiting)
   total, failures = len(jobs), []
   running: Dict[concurrent.futures.Future, Job] = {}
+  started: List[subprocess.Popen] = []
   expected = spent = 0.0
-  with concurrent.futures.ThreadPoolExecutor(processes) as pool:
+  with _pool(processes, started) as pool:
     while waiting or running:
       for job in _ready(waiting, unfinished)[: processes - len(running)]:
         log = logs / f"{job.name.replace(' ', '-').replace(':', '-')}.log"
-        running[pool.submit(_run, job, log)] = waiting.pop(job.name)
+        running[pool.submit(_run, job, log, started)] = waiting.pop(job.name)
       if not running:
         break  # The rest waits for what failed.
       done, _ = concurrent.futures.wait(

@@ -47,19 +47,6 @@ _FOLDERS = {
   "why": "why",
   "choices": "choices",
 }
-# What may differ: where it was made, when, by which commit, and how fast.
-_OF_ITS_RUN = {
-  *("command", "date", "versions", "git_commit", "git_dirty", "code"),
-  *("codec", "enhancer", "commits", "wall_time_seconds"),
-}
-
-
-def numbers(result: Any) -> Any:
-  """A result without what may differ from run to run."""
-  if isinstance(result, dict):
-    kept = {k: v for k, v in result.items() if k not in _OF_ITS_RUN}
-    return {key: numbers(value) for key, value in kept.items()}
-  return result
 
 
 def differences(first: Any, second: Any, key: str = "") -> Iterator[str]:
@@ -143,7 +130,7 @@ def main():
   failed = 0
   for name, network, recorded in work:
     for job, old, new in _again(name, network, recorded):
-      found = list(differences(numbers(old), numbers(new)))
+      found = list(differences(staleness.numbers(old), staleness.numbers(new)))
       made = staleness.made_by(old)
       if found:
         failed += 1

@@ -17,6 +17,11 @@ UNNAMED = "recorded before results named their code"
 # What was made again: its `name`, and the digests of files `before`, as it was
 # recorded, and `after`, as it was made again.
 REPLAYS = provenance.ROOT / "experiments" / "results" / "replays.json"
+# What may differ: where it was made, when, by which commit, and how fast.
+_OF_ITS_RUN = {
+  *("command", "date", "versions", "git_commit", "git_dirty", "code"),
+  *("codec", "enhancer", "commits", "wall_time_seconds"),
+}
 
 
 @functools.cache
@@ -55,6 +60,14 @@ def _replayed() -> List[Set[Tuple[str, str]]]:
     return []
   replays = json.loads(REPLAYS.read_text())["replays"]
   return [set(map(tuple, r["before"])) for r in replays if still(r)]
+
+
+def numbers(result: Any) -> Any:
+  """A result without what may differ from run to run."""
+  if isinstance(result, dict):
+    kept = {k: v for k, v in result.items() if k not in _OF_ITS_RUN}
+    return {key: numbers(value) for key, value in kept.items()}
+  return result
 
 
 def covers(replayed: Set[Tuple[str, str]], made: Set[Tuple[str, str]]) -> bool:

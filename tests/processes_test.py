@@ -75,3 +75,28 @@ def test_a_forked_child_loads_for_itself_or_is_told_at_once(tmp_path):
   for line in refused:
     assert line.startswith("this process was forked from one that had loaded")
     assert "get_context('spawn')" in line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  ("mebibytes", "flags", "sentence"),
+  [
+    (200, ["tsenh.decode", "--help"], "a command needs"),
+    (1500, ["tsenh.train_pca", "--step=0.1", "--output=x"], "TensorFlow needs"),
+  ],
+)
+def test_too_little_address_space_is_one_sentence(
+  tmp_path, mebibytes, flags, sentence
+):
+  limit = f'ulimit -v {mebibytes << 10}; exec "$@"'
+  process = subprocess.run(
+    ["sh", "-c", limit, "sh", sys.executable, "-m", *flags],
+    env={"PYTHONPATH": str(ROOT)},
+    cwd=tmp_path,
+    capture_output=True,
+    check=False,
+  )
+  assert process.returncode == 1
+  (line,) = process.stderr.decode().splitlines()
+  assert line.startswith(f"error: {sentence}") and "ulimit -v" in line
+  assert not list(tmp_path.iterdir())

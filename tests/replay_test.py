@@ -63,7 +63,7 @@ def test_differences_are_told_and_those_of_the_run_left_out():
   same = {**first, "date": "b", "training": {"code": {}, "commits": ["x"]}}
   second = {**first, "mse": 0.25, "dense": {"rank1": 0.8}}
   assert not list(replay.differences(first, {**first}))
-  assert replay.numbers(same) == {
+  assert staleness.numbers(same) == {
     "mse": 0.5,
     "dense": {"rank1": 0.7},
     "seen": [1],

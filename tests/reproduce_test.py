@@ -1,6 +1,11 @@
 import json
+import os
+import subprocess
+import sys
+import time
 
 import pytest
+from conftest import ROOT
 
 from experiments import choices, plans, published
 from experiments import jobs as jobs_module
@@ -330,6 +335,37 @@ def test_a_job_that_fails_is_named_and_the_rest_goes_on(tmp_path, run):
     jobs_module.run_all(jobs, tmp_path, 2)
   assert (tmp_path / "good.json").exists()
   assert "nothing" in (tmp_path / "bad.log").read_text()
+
+
+STOPPED = """
+import pathlib
+from experiments import jobs
+from tsenh.base import command_line
+def main():
+  job = jobs.Job("x", "sleeps", [], pathlib.Path("x.json"), (), 1.0)
+  jobs.run_all({"x": job}, pathlib.Path("."), 1)
+command_line.run(main)
+"""
+
+
+@pytest.mark.slow
+def test_who_stops_a_plan_stops_its_jobs(tmp_path):
+  text = "import os; print(os.getpid(), flush=True); open('began', 'w')\n"
+  (tmp_path / "sleeps.py").write_text(f"{text}import time; time.sleep(600)")
+  process = subprocess.Popen(
+    [sys.executable, "-c", STOPPED],
+    cwd=tmp_path,
+    env={**os.environ, "PYTHONPATH": str(ROOT)},
+    stderr=subprocess.PIPE,
+  )
+  while not (tmp_path / "began").exists() and process.poll() is None:
+    time.sleep(0.01)
+  process.terminate()
+  error = process.communicate(timeout=60)[1].decode()
+  assert error == "error: stopped by SIGTERM.\n"
+  pid = int((tmp_path / "x.log").read_text().splitlines()[1])
+  with pytest.raises(ProcessLookupError):
+    os.kill(pid, 0)
 
 
 def test_a_run_is_trained_as_its_flags_say_or_made_again(tmp_path):

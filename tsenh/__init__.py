@@ -22,9 +22,13 @@ _module = _words[_words.index("-m") + 1] if "-m" in _words[:-1] else ""
 if _module.split(".")[0] == "tsenh" or (
   sys.argv and os.path.basename(sys.argv[0]) == "tsenh"
 ):
-  from tsenh.base import signals
+  from tsenh.base import errors, processes, signals
 
   signals.handle()  # Before anything large is imported.
+  try:
+    processes.guard_address_space()
+  except errors.Error as error:
+    sys.exit(f"error: {error}")
 
 # TensorFlow reads this once, at its first import, where it would otherwise
 # report the CUDA libraries that it did not find.

@@ -4,6 +4,7 @@ Each function takes the folder of all results; in front of what it shows stands
 a sentence where that is not current.
 """
 
+import collections
 import json
 import pathlib
 from typing import Any, Callable, Dict, Iterator, Tuple
@@ -27,10 +28,9 @@ def _read(folder: pathlib.Path, *names: str):
 
 
 def render_speed(folder: pathlib.Path) -> str:
-  """The benchmarks of training and coding, and of killing training runs."""
-  names = ("training", "coding", "kill_and_resume")
-  names = [f"benchmarks/{name}.json" for name in names]
-  warning, training, coding, kills = _read(folder, *names)
+  """The benchmarks of training and coding."""
+  names = [f"benchmarks/{name}.json" for name in ("training", "coding")]
+  warning, training, coding = _read(folder, *names)
   ratios, ms = training["ratio_per_round"], training["ms_per_step"]
   rows = []
   for packing in ("shared", "separate"):
@@ -46,11 +46,7 @@ def render_speed(folder: pathlib.Path) -> str:
     f"A training step is {training['ratio_median']:.1f} times as fast as under"
     f" plain Keras `fit` (rounds {min(ratios):.1f} to {max(ratios):.1f}:"
     f" {np.median(ms['tsenh']):.2f} against {np.median(ms['keras_fit']):.2f}"
-    f" ms).\n\n{_trainers(training)}Of {len(kills['trials'])} training runs"
-    f" killed at random times, {kills['num_resumed']} were past their first"
-    " checkpoint;"
-    f" {kills['num_resumed_identical']} of these resumed to the bits of the run"
-    f" that was left alone.\n\nWhole processes:\n\n{markdown(rows)}"
+    f" ms).\n\n{_trainers(training)}Whole processes:\n\n{markdown(rows)}"
   )
 
 
@@ -328,4 +324,29 @@ def render_fuzzing(folder: pathlib.Path) -> str:
         "findings": found["findings"],
       }
     )
+  return f"{warning}\n\n{markdown(rows)}"
+
+
+def render_faults(folder: pathlib.Path) -> str:
+  """How often each task met each kind of fault, and how it ended."""
+  names = [f"faults/{kind}.json" for kind in ("kills", "errors", "memory")]
+  if not all((folder / name).is_file() for name in names):
+    return NOT_MEASURED
+  warning, *measured = _read(folder, *names)
+  rows = {}
+  for trial in (trial for found in measured for trial in found["trials"]):
+    row = rows.setdefault(trial["task"], collections.Counter())
+    kills = trial.get("kills", ())
+    row["kills"] += len(kills)
+    row["after a checkpoint"] += sum(
+      kill["after_first_checkpoint"] for kill in kills
+    )
+    row["ends after kills"] += "kills" in trial
+    row["errors of the disk"] += "error" in trial
+    row["limits of memory"] += "address_space_mb" in trial
+    row["the same bits in the end"] += trial["identical"]
+    row["findings"] += bool(trial["findings"])
+  shown = pd.DataFrame.from_dict(rows, "index").reset_index(names="task")
+  total = shown.sum(numeric_only=True).to_dict()
+  rows = [*shown.to_dict("records"), {"task": "all", **total}]
   return f"{warning}\n\n{markdown(rows)}"

@@ -41,7 +41,7 @@ PAGES = {
   "docs/porting.md": "exports",
   "docs/benchmarks.md": "speed peers",
   "README.md": "results zoo",
-  "SECURITY.md": "fuzzing",
+  "SECURITY.md": "fuzzing faults",
 }
 
 

@@ -18,7 +18,7 @@ from typing import Callable, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from tsenh.base import arrays, files
+from tsenh.base import arrays, files, processes
 from tsenh.base.errors import Error
 from tsenh.recognition import (
   contact_sheet,
@@ -267,6 +267,7 @@ _worker: List = []
 def _start(listing: photographs.Listing, settings: Settings) -> None:
   """Prepares a process: one thread, and an end with the process that began."""
   signal.signal(signal.SIGINT, signal.SIG_IGN)
+  processes.guard_address_space()
   parent = multiprocessing.parent_process()
 
   def end_with_parent():

@@ -1,0 +1,1 @@
+"""Kills, full and broken disks, little memory: what commands make of them."""
