@@ -15,11 +15,14 @@ LONG_EPOCHS := 400
 DLIB_EPOCHS := 282 # Of its smaller set, as many updates as rank 64's 40.
 RESULTS := experiments/results
 NETWORK ?= fullrank
+SEEDS ?= 5
+# Where networks and photographs of the shipped sets lie.
+SHARED ?= ../shared
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test style format paper paper-short paper-smoke \
-  choices checkpoints table report replay release-check benchmark enhancer-study \
-  study grains ablation fuzz faults docs clean
+  choices checkpoints table report rebuild replay release-check benchmark \
+  enhancer-study study grains ablation fuzz faults docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -73,10 +76,17 @@ format: $(ALL) ## Format the code
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-paper: $(ALL) ## All experiments of NETWORK=fullrank or rank64
+paper: $(ALL) ## All experiments of NETWORK=fullrank or rank64, or of SET=mine
+ifdef SET # The manifest mine.json of feature sets of your own.
+	$(PY) -m experiments.reproduce --network=$(SET).json --seeds=$(SEEDS) \
+	  --output=runs/$(notdir $(SET))/results --runs=runs/$(notdir $(SET))
+	$(PY) -m experiments.report --network=$(SET).json \
+	  --results=runs/$(notdir $(SET))/results --output=runs/$(notdir $(SET))/page
+else
 	$(PY) -m experiments.reproduce --network=$(NETWORK) \
 	  --output=$(RESULTS)/paper/$(NETWORK)
 	$(MAKE) table
+endif
 
 paper-short: $(ALL) ## A few of them on dlib's features
 	$(PY) -m experiments.reproduce --plan=short --network=dlib \
@@ -123,6 +133,16 @@ table: $(ALL) ## Rewrite the pages' tables and figures from the results
 
 report: $(ALL) ## Build the page of the experiments as HTML, with PDF figures
 	$(PY) -m experiments.report --html=build/report
+
+rebuild: $(ALL) ## Extract the shipped sets again, from SHARED, and compare
+	$(PY) -m experiments.rebuild --output=$(RESULTS)/rebuild.json \
+	  --crops=$(SHARED)/faces/lfw_aligned.tar \
+	  --pairs=$(SHARED)/faces/pairs.txt \
+	  --fullrank=$(SHARED)/networks/mobilefacenet128.param \
+	  --rank64=$(SHARED)/faces/MobileFaceNet.tflite \
+	  --projection=$(SHARED)/faces/projection.npz \
+	  --samples=$(SHARED)/faces/samples
+	$(MAKE) table
 
 replay: $(ALL) ## Make results of older code again, as few as speak for all
 	$(PY) -m experiments.replay

@@ -20,11 +20,11 @@ import pathlib
 import numpy as np
 from absl import flags
 
+from experiments import own_sets
 from tsenh.base import command_line, files
 from tsenh.base.errors import Error
 from tsenh.data import feature_sets, manifests
 from tsenh.data.feature_sets import FeatureSet
-from tsenh.recognition import verification
 
 _NETWORK = flags.DEFINE_enum(
   "network", None, ["fullrank", "rank64", "dlib"], "Whose features."
@@ -174,24 +174,12 @@ def save_split(folder: pathlib.Path, network: str) -> None:
   )
 
 
-def measure(name: str) -> dict:
-  """What a manifest says of a set's content."""
-  found = feature_sets.load(name)
-  measured = {"count": len(found.features), "digest": found.digest()}
-  if found.pairs is not None:
-    distances = verification.squared_distances(found.features, found.pairs)
-    hits = verification.decisions(distances, found.is_same).sum()
-    measured["num_pairs"] = len(found.pairs)
-    measured["correct_pairs"] = int(hits)
-  return measured
-
-
 def update(network: str) -> None:
   """Brings the measured values of a manifest up to date."""
   path = manifests.FOLDER / f"{network}.json"
   manifest = json.loads(path.read_text())
   for name, values in manifest["sets"].items():
-    values.update(measure(name))
+    values.update(own_sets.measure(feature_sets.load(name)))
   files.write_json(str(path), manifest)
 
 

@@ -63,6 +63,8 @@ class _Plan:
   def __init__(
     self, runs: str, output: str, training_set: str, *test_sets: str
   ):
+    if not (training_set and test_sets[0]):
+      raise Error("the network has no people apart, which this plan needs.")
     self.jobs: Dict[str, Job] = {}
     self._runs, self._output = pathlib.Path(runs), pathlib.Path(output)
     self._training_set, self._test_set = training_set, test_sets[0]
@@ -296,7 +298,13 @@ def matching_step(training_set: str, test_set: str, bits: float) -> float:
 
 
 def _teachers(network: Network) -> Dict[str, str]:
-  """Who teaches each codec of a network."""
+  """Who teaches each codec of a network.
+
+  A network of somebody's own has no people apart to choose with: the teachers
+  are those of the default one.
+  """
+  if not network.validation:
+    return TEACHERS[manifests.default().name]
   if network.name not in TEACHERS:
     raise Error(
       f"{network.name}: its teachers are not chosen (experiments/choices.py);"
@@ -305,13 +313,16 @@ def _teachers(network: Network) -> Dict[str, str]:
   return TEACHERS[network.name]
 
 
-def paper_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
+def paper_plan(
+  network: Network, runs: str, output: str, num_seeds: int = len(SEEDS)
+) -> Dict[str, Job]:
   """Table 1, Figures 2, 4 and 5, and their peers, on the test set."""
+  seeds = range(num_seeds)
   plan = _Plan(runs, output, network.training, *network.tests)
   teachers = _teachers(network)
   plan.describe()
   plan.evaluate("none", "none")
-  for seed in SEEDS:
+  for seed in seeds:
     end = f"e{EPOCHS}-s{seed}"
     for lmbda in (*LAMBDAS, TEACHING):
       plan.codec(f"pro-{lmbda}-{end}", lmbda, EPOCHS, seed)
@@ -319,27 +330,33 @@ def paper_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
       low, high = (f"pro-{x}-{end}" for x in (lmbda, teachers[lmbda]))
       plan.evaluate(low)
       plan.enhance(low, high, f"pro-e-{lmbda}-{end}", EPOCHS, seed)
-  for lmbda in published.LAMBDAS:
+  longer = [
+    lmbda
+    for lmbda in published.LAMBDAS
+    if shipped_name(network, f"pro-{lmbda}-e{LONG_EPOCHS}")
+    in run_folders.shipped()
+  ]
+  for lmbda in longer:
     name = f"pro-{lmbda}-e{LONG_EPOCHS}"
     plan.evaluate(f"{name}-s0", shipped_name(network, name))
-  for epochs, seeds, lambdas in (
-    (EPOCHS, SEEDS, LAMBDAS),
-    (LONG_EPOCHS, [0], published.LAMBDAS),
+  for epochs, own, lambdas in (
+    (EPOCHS, seeds, LAMBDAS),
+    (LONG_EPOCHS, [0], longer),
   ):
     for lmbda in lambdas:
-      like = [f"pro-{lmbda}-e{epochs}-s{seed}" for seed in seeds]
+      like = [f"pro-{lmbda}-e{epochs}-s{seed}" for seed in own]
       plan.pca_at(like, f"pca-at-pro-{lmbda}-e{epochs}")
   for step in PCA_STEPS:
     plan.pca(step)
   for qp in QPS:
-    plan.sq(qp, EPOCHS, SEEDS)
+    plan.sq(qp, EPOCHS, seeds)
   for bits in BITS:
     for kind in ("pq", "opq", "dbh", "dhn", "lsh"):
-      plan.baseline(kind, bits, SEEDS)
+      plan.baseline(kind, bits, seeds)
   for bits in BITS[:2]:
-    plan.baseline("itq", bits, SEEDS)
+    plan.baseline("itq", bits, seeds)
   for bits in RQ_BITS:
-    plan.baseline("rq", bits, SEEDS)
+    plan.baseline("rq", bits, seeds)
   return plan.jobs
 
 

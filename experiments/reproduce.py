@@ -17,6 +17,8 @@ network beside the main ones. --plan=grains tries coarse terms and their weights
 on held-out people, and --plan=ablation holds codecs of the fine grain, of the
 coarse one and of both against each other. --plan=smoke is a few updates of
 everything, evaluated on the validation set; no table takes its results.
+
+--network=mine.json takes feature sets of your own: docs/own-network.md.
 """
 
 import os
@@ -27,16 +29,17 @@ import sys
 
 from absl import flags
 
-from experiments import jobs, plans
+from experiments import jobs, own_sets, plans
 from tsenh.base import command_line
+from tsenh.base.errors import Error
 from tsenh.data import manifests
 
 _PLAN = flags.DEFINE_enum("plan", "paper", list(plans.PLANS), "What to run.")
-_NETWORK = flags.DEFINE_enum(
+_NETWORK = flags.DEFINE_string(
   "network",
   manifests.default().name,
-  list(manifests.networks()),
-  "Whose features: a manifest's name.",
+  f"Whose features: a manifest's name ({', '.join(manifests.networks())}), or"
+  " the path of one of your own, .json, as docs/own-network.md has it.",
 )
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for the result JSONs.")
 _RUNS = flags.DEFINE_string(
@@ -59,6 +62,12 @@ _ONLY = flags.DEFINE_string(
   "Run the jobs alone whose whole name this regular expression matches, and"
   " those that they wait for.",
 )
+_SEEDS = flags.DEFINE_integer(
+  "seeds",
+  len(plans.SEEDS),
+  "Trainings of each, --plan=paper alone; of one, no test shows a spread.",
+  lower_bound=1,
+)
 _DRY_RUN = flags.DEFINE_bool(
   "dry_run", False, "Print the commands that are still to be run, run none."
 )
@@ -75,9 +84,15 @@ def _is_regular_expression(value: str) -> bool:
 
 def main():
   output = pathlib.Path(_OUTPUT.value)
-  runs = pathlib.Path(_RUNS.value or f"runs/{_PLAN.value}/{_NETWORK.value}")
-  network = manifests.networks()[_NETWORK.value]
-  found = plans.PLANS[_PLAN.value](network, str(runs), str(output))
+  name = pathlib.Path(_NETWORK.value).stem
+  runs = pathlib.Path(_RUNS.value or f"runs/{_PLAN.value}/{name}")
+  network = own_sets.network(_NETWORK.value, runs)
+  own = {}
+  if _SEEDS.present:
+    if _PLAN.value != "paper":
+      raise Error("--seeds goes with --plan=paper.")
+    own = {"num_seeds": _SEEDS.value}
+  found = plans.PLANS[_PLAN.value](network, str(runs), str(output), **own)
   if _ONLY.value:
     found = jobs.chosen(found, _ONLY.value)
   refresh = _REFRESH.value

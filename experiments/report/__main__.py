@@ -3,10 +3,10 @@ r"""Makes the pages and figures from recorded results, and nothing else.
   python -m experiments.report
 
 brings what stands between the markers of docs/paper.md, docs/paper-rank64.md,
-docs/enhancer.md, docs/porting.md, README.md, DEVIATIONS.md, FORMAT.md and
-docs/benchmarks.md up to date with experiments/results, draws the figures of
-docs/figures, and makes ports/javascript/page/index.html, where the codec is
-tried in a browser.
+docs/enhancer.md, docs/photographs.md, docs/porting.md, README.md,
+DEVIATIONS.md, FORMAT.md and docs/benchmarks.md up to date with
+experiments/results, draws the figures of docs/figures, and makes
+ports/javascript/page/index.html, where the codec is tried in a browser.
 
   python -m experiments.report --html=build/report
 
@@ -18,6 +18,11 @@ and the figures as PDF.
 prints the evaluations of any folder beside the paper's and draws
 rate_accuracy.png. Of a smoke run, which is not on a test set, it also makes the
 whole page, paper.md, which says so.
+
+  python -m experiments.report --network=mine.json --results=runs/mine/results \
+    --output=runs/mine/page
+
+makes the whole page of feature sets of your own, as paper.md and paper.html.
 """
 
 import pathlib
@@ -34,6 +39,11 @@ _RESULTS = flags.DEFINE_string(
   "results", None, "Folder of result JSONs, instead of the checkout's."
 )
 _OUTPUT = flags.DEFINE_string("output", None, "With --results: where to write.")
+_NETWORK = flags.DEFINE_string(
+  "network",
+  None,
+  "With --results: the manifest (.json) of your own feature sets.",
+)
 
 
 def _write(path: pathlib.Path, text: str) -> None:
@@ -63,9 +73,36 @@ def _of_folder(folder: str, output: pathlib.Path) -> None:
       print(f"wrote {path}")
 
 
+def _own(folder: str, output: pathlib.Path) -> None:
+  """The whole page of somebody's own feature sets."""
+  from experiments import own_sets
+  from experiments.report import figures, own_page, page, reader
+
+  if not _NETWORK.value.endswith(".json"):
+    raise Error("--network takes a manifest of your own, .json.")
+  network = own_sets.network(_NETWORK.value, output)
+  study = reader.read(folder)
+  if study.test_set is None or study.test_set.network != network.name:
+    raise Error(
+      f"{folder}: of other features than those of {network.tests[0]} today;"
+      " experiments.reproduce makes them again with --refresh."
+    )
+  for name in figures.FIGURES:
+    path = output / "figures" / network.name / f"{name}.png"
+    figures.save(lambda: figures.FIGURES[name](study), study.digest, path)  # noqa: B023
+  text = own_page.render(study, network, pathlib.Path(folder), output)
+  _write(output / "paper.md", text)
+  _write(output / "paper.html", page.to_html(text, output))
+
+
 def main():
   if bool(_RESULTS.value) != bool(_OUTPUT.value):
     raise Error("--results and --output go together.")
+  if _NETWORK.value:
+    if not _RESULTS.value:
+      raise Error("--network goes with --results and --output.")
+    _own(_RESULTS.value, pathlib.Path(_OUTPUT.value).resolve())
+    return
   if _RESULTS.value:
     _of_folder(_RESULTS.value, pathlib.Path(_OUTPUT.value).resolve())
     return

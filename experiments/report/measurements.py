@@ -350,3 +350,24 @@ def render_faults(folder: pathlib.Path) -> str:
   total = shown.sum(numeric_only=True).to_dict()
   rows = [*shown.to_dict("records"), {"task": "all", **total}]
   return f"{warning}\n\n{markdown(rows)}"
+
+
+def render_rebuilt(folder: pathlib.Path) -> str:
+  """The shipped sets, extracted again."""
+  if not (folder / "rebuild.json").is_file():
+    return NOT_MEASURED
+  warning, measured = _read(folder, "rebuild.json")
+  rows = [
+    {
+      "set": part["set"],
+      "network": part["network"],
+      "compared": part["compared"],
+      "farther than 1e-3": part["beyond_tolerance"],
+      "median cosine distance": part["median_cosine_distance"],
+      "largest": part["largest_cosine_distance"],
+      "correct pairs": part.get("correct_pairs", ""),
+      "of the stored": part.get("correct_pairs_stored", ""),
+    }
+    for part in measured["parts"]
+  ]
+  return f"{warning}\n\n{markdown(rows)}"

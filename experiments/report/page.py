@@ -40,6 +40,7 @@ PAGES = {
   "docs/enhancer.md": "worth why",
   "docs/porting.md": "exports",
   "docs/benchmarks.md": "speed peers",
+  "docs/photographs.md": "rebuilt",
   "README.md": "results zoo",
   "SECURITY.md": "fuzzing faults",
 }

@@ -3,18 +3,21 @@
 A manifest is a JSON file in this folder. It names the network's training,
 validation and test sets with what each must hold; everything that depends on a
 set's role, size or dimensions asks here. A new network is one manifest and its
-arrays.
+arrays. One more may lie elsewhere: the environment variable `TSENH_MANIFEST`
+is its path, for commands and the processes that they start.
 """
 
 import dataclasses
 import functools
 import json
+import os
 import pathlib
 from typing import Dict, Optional, Tuple
 
 from tsenh.base.errors import Error
 
 FOLDER = pathlib.Path(__file__).parent
+FURTHER = "TSENH_MANIFEST"
 TRAINING, VALIDATION, TEST = "training", "validation", "test"
 
 
@@ -31,8 +34,9 @@ class FeatureSetInfo:
     dim: dimensions of a feature.
     count: how many features there are.
     digest: `FeatureSet.digest`.
-    file: its arrays, or those of the set that it is a part of. What lies in a
-      folder of its own comes with a clone of the repository alone.
+    file: its arrays, or those of the set that it is a part of, from this folder
+      on. What lies in a folder of its own comes with a clone of the repository
+      alone.
     split: where it is a part of a set, the file of the split.
     held_out: whether it is the part that the split holds out.
     protocol: where the file has several lists of pairs, which one: `pairs_ff`
@@ -66,11 +70,11 @@ class Network:
     default: whether its sets are what commands take unless told otherwise.
     dim: dimensions of a feature.
     training: the set that codecs are trained on.
-    held_in: the part of it that is without the people of `validation`: what to
-      train on where a choice is made.
-    validation: people apart, with pairs.
     tests: sets with pairs, the main one first.
     sets: all of them, by name.
+    held_in: the part of the training set that is without the people of
+      `validation`: what to train on where a choice is made; or "".
+    validation: people apart, with pairs, or "".
   """
 
   name: str
@@ -78,16 +82,19 @@ class Network:
   default: bool
   dim: int
   training: str
-  held_in: str
-  validation: str
   tests: Tuple[str, ...]
   sets: Dict[str, FeatureSetInfo]
+  held_in: str = ""
+  validation: str = ""
 
 
 @functools.cache
 def networks() -> Dict[str, Network]:
   """All networks by name, the default one first."""
-  found = [_read(path) for path in sorted(FOLDER.glob("*.json"))]
+  paths = sorted(FOLDER.glob("*.json"))
+  if FURTHER in os.environ:
+    paths.append(pathlib.Path(os.environ[FURTHER]))
+  found = [_read(path) for path in paths]
   found.sort(key=lambda network: not network.default)
   return {network.name: network for network in found}
 
@@ -102,6 +109,18 @@ def _read(path: pathlib.Path) -> Network:
   }
   tests = tuple(manifest.pop("tests"))
   return Network(name=name, sets=sets, tests=tests, **manifest)
+
+
+def add(path: pathlib.Path) -> Network:
+  """Makes one more manifest known, here and in processes that are started.
+
+  Returns:
+    Its network.
+  """
+  os.environ[FURTHER] = str(path)
+  networks.cache_clear()
+  sets.cache_clear()
+  return networks()[path.stem]
 
 
 def default() -> Network:
