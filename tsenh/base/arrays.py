@@ -40,15 +40,15 @@ _PAIR = re.compile(
   r""" *(?:,|$)""",
   re.ASCII,
 )
-# Booleans, integers, floats, text: all that the files of this project hold.
-_DTYPE = re.compile(r"[<>|=]?[biufU]\d{1,8}")
+# Booleans, integers, floats, text, bytes: all that the project's files hold.
+_DTYPE = re.compile(r"[<>|=]?[biufSU]\d{1,8}")
 
 
 class Header(NamedTuple):
   """What the header of a `.npy` file says.
 
   Attributes:
-    dtype: of booleans, integers, floats or text.
+    dtype: of booleans, integers, floats, text or bytes.
     shape: of the array.
     fortran_order: whether its first index runs fastest.
     size: bytes of the header; the elements follow.
@@ -152,7 +152,7 @@ def _dtype(descr: str, what: str) -> np.dtype:
     pass  # Such as a float of three bytes.
   raise Error(
     f"{what}: its elements are of type {descr!r}, expected booleans, integers,"
-    " floats or text."
+    " floats, text or bytes."
   )
 
 
