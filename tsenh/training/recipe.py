@@ -95,6 +95,7 @@ def train(
   validate_every: int = 1,
   training_variables: Optional[Dict[str, Any]] = None,
   sampler: Optional["Sampler"] = None,
+  **seams,
 ) -> Dict[str, Any]:
   """Trains a model by these flags, from where its run folder stands.
 
@@ -111,6 +112,7 @@ def train(
     validate_every: epochs between two calls of it.
     training_variables: see `Trainer`, as is `sampler`.
     sampler: picks the batches.
+    **seams: see `Trainer`: `statistics`, `decay_epochs`, `xla`.
 
   Returns:
     The configuration brought up to date.
@@ -127,6 +129,7 @@ def train(
     noise_dim,
     training_variables,
     sampler,
+    **seams,
   )
   return runs.train(
     trainer, folder, config, description, validate, validate_every

@@ -151,7 +151,8 @@ def train(
         records.append({**position, **scalars, **measured})
         run_folders.write_validation(folder, records)
         for name in ("entropy_bits_per_feature", "mse", "accuracy"):
-          scalars[f"validation/{name}"] = measured[name]
+          if name in measured:
+            scalars[f"validation/{name}"] = measured[name]
       with writer.as_default(step=trainer.step):
         for name, value in scalars.items():
           tf.summary.scalar(name, value)

@@ -63,6 +63,9 @@ class Trainer:
     noise_dim: int = 0,
     training_variables: Optional[Dict[str, tf.Variable]] = None,
     sampler: Optional[Sampler] = None,
+    statistics: Optional[Dict[str, tf.Variable]] = None,
+    decay_epochs: Optional[int] = None,
+    xla: bool = True,
   ):
     """Prepares to train; nothing is compiled before the first epoch.
 
@@ -79,6 +82,13 @@ class Trainer:
       training_variables: variables that are trained with the model's and serve
         training alone, by name; a classifier's, for example.
       sampler: picks the batches; by default all examples in random order.
+      statistics: variables that `loss_fn` itself assigns to, by name, which a
+        resumed run needs too: what batch normalisation keeps.
+      decay_epochs: the learning rate falls to 0 in so many epochs, as half a
+        cosine; None leaves it as it is.
+      xla: whether XLA compiles the loop. Convolutions are four times as fast
+        without it, on as many threads as TensorFlow has; on another number of
+        threads the bits are others.
 
     Raises:
       Error: if there is not one whole batch, the arrays differ in length, or
@@ -102,11 +112,20 @@ class Trainer:
     self._variables = {f"weights/{k}": v for k, v in variables.items()}
     for name, variable in (training_variables or {}).items():
       self._variables[f"training/{name}"] = variable
+    self._statistics = {
+      f"statistics/{name}": v for name, v in (statistics or {}).items()
+    }
+    self._xla = xla
     self._examples = examples
     self._noise_shape = [self._sampler.batch_size, noise_dim]
     self._seed = recipe.seed
+    rate = recipe.learning_rate
+    if decay_epochs is not None:
+      rate = tf.keras.optimizers.schedules.CosineDecay(
+        rate, decay_epochs * self.steps_per_epoch
+      )
     self._adam = tf.keras.optimizers.Adam(
-      recipe.learning_rate, epsilon=recipe.adam_epsilon, jit_compile=False
+      rate, epsilon=recipe.adam_epsilon, jit_compile=False
     )
     self._adam.build(list(self._variables.values()))
     # Calls of equal length: one compilation serves all.
@@ -118,7 +137,7 @@ class Trainer:
     self._run = self._compile(loss_fn)
 
   def _compile(self, loss_fn):
-    """Many updates as one XLA computation.
+    """Many updates as one computation, of XLA or of TensorFlow.
 
     Updates go in pairs, and after the first of a pair all variables are copied
     to twins. Nobody reads the twins: they make XLA write the first update to
@@ -130,7 +149,7 @@ class Trainer:
     state = [v for v in (*variables, *self._adam.variables) if v.shape.rank > 0]
     twins = [tf.Variable(tf.zeros_like(variable)) for variable in state]
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=self._xla)
     def run(batches, noise, steps):
       def update(i, metrics):
         with tf.GradientTape() as tape:
@@ -150,6 +169,7 @@ class Trainer:
         lambda i, _: i + 1 < steps,
         two_updates,
         [0, tf.zeros(len(self.metrics))],
+        parallel_iterations=1,
       )
       return tf.cond(i < steps, lambda: update(i, metrics), lambda: metrics)
 
@@ -207,7 +227,7 @@ class Trainer:
     return dict(zip(self.metrics, metrics.tolist()))
 
   def _state_variables(self) -> Dict[str, tf.Variable]:
-    state = dict(self._variables)
+    state = {**self._variables, **self._statistics}
     for i, variable in enumerate(self._adam.variables):
       # Numbered, for Adam gives the encoder's and decoder's the same names.
       state[f"adam/{i:02d}/{variable.name.split(':')[0]}"] = variable
