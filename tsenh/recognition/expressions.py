@@ -33,6 +33,7 @@ _TURN, _ZOOM, _SHIFT = 0.2, 0.12, 4  # Radians, a share, pixels.
 _CONTRAST, _BRIGHTNESS = 0.3, 0.1  # Shares of the range of grey.
 _CUT_OUT = 12  # Pixels of a side.
 _GREY = 127.5
+_FLAT = 0.35  # Ours; see docs/expressions.md.
 
 _Layers = tf.keras.layers
 
@@ -103,6 +104,21 @@ def occlude(images, occlusion: str, noise=None):
   if isinstance(images, np.ndarray):
     return images * mask.astype(images.dtype)
   return images * tf.cast(mask, images.dtype)
+
+
+def hidden_half(face: np.ndarray) -> str:
+  """Which half of a face something without features hides, by its grey alone.
+
+  Args:
+    face: uint8 [SIZE, SIZE].
+
+  Returns:
+    One of `OCCLUSIONS`: a half whose deviation is below `_FLAT` of the other's.
+  """
+  upper, lower = (half.std() for half in np.split(face.astype(float), 2))
+  if upper < _FLAT * lower:
+    return "upper"
+  return "lower" if lower < _FLAT * upper else "none"
 
 
 def cross_entropy(logits, targets):

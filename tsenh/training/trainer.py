@@ -86,9 +86,8 @@ class Trainer:
         resumed run needs too: what batch normalisation keeps.
       decay_epochs: the learning rate falls to 0 in so many epochs, as half a
         cosine; None leaves it as it is.
-      xla: whether XLA compiles the loop. Convolutions are four times as fast
-        without it, on as many threads as TensorFlow has; on another number of
-        threads the bits are others.
+      xla: whether XLA compiles the loop. Its convolutions within a loop are
+        hundreds of times slower than TensorFlow's own.
 
     Raises:
       Error: if there is not one whole batch, the arrays differ in length, or
@@ -115,7 +114,6 @@ class Trainer:
     self._statistics = {
       f"statistics/{name}": v for name, v in (statistics or {}).items()
     }
-    self._xla = xla
     self._examples = examples
     self._noise_shape = [self._sampler.batch_size, noise_dim]
     self._seed = recipe.seed
@@ -134,10 +132,10 @@ class Trainer:
     most = max(1, MAX_BYTES_PER_CALL // (recipe.batch_size * row_bytes))
     calls = math.ceil(self.steps_per_epoch / most)
     self._steps_per_call = math.ceil(self.steps_per_epoch / calls)
-    self._run = self._compile(loss_fn)
+    self._run = self._compile(loss_fn, xla)
 
-  def _compile(self, loss_fn):
-    """Many updates as one computation, of XLA or of TensorFlow.
+  def _compile(self, loss_fn, xla):
+    """Many updates as one computation.
 
     Updates go in pairs, and after the first of a pair all variables are copied
     to twins. Nobody reads the twins: they make XLA write the first update to
@@ -149,7 +147,7 @@ class Trainer:
     state = [v for v in (*variables, *self._adam.variables) if v.shape.rank > 0]
     twins = [tf.Variable(tf.zeros_like(variable)) for variable in state]
 
-    @tf.function(jit_compile=self._xla)
+    @tf.function(jit_compile=xla)
     def run(batches, noise, steps):
       def update(i, metrics):
         with tf.GradientTape() as tape:
