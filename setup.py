@@ -38,6 +38,8 @@ REPORT = [
 # Photographs, and what finds faces in them; from Python 3.10 on.
 PHOTOS = ["Pillow>=10.1", "mtcnn>=1.0,<2 ; python_version >= '3.10'"]
 NCNN = ["ncnn>=1.0.20240820"]
+# Support vector machines; the last for Python 3.9.
+EXPRESSIONS = [*PHOTOS, "scikit-learn>=1.3,<1.7"]
 DLIB = ["Pillow>=10.1", "dlib-bin>=19.24.6", "face-recognition-models>=0.3,<1"]
 BENCHMARK = ["constriction>=0.4,<0.6"]
 ONNX = ["onnxruntime>=1.18"]
@@ -70,6 +72,7 @@ setuptools.setup(
       *("*/config.json", "*/weights.npz", "*/tables.npz"),
       *("enhancers/*/config.json", "enhancers/*/weights.npz"),
       "enhancers/*/high/*",
+      "expressions/*/*",
     ],
   },
   install_requires=[
@@ -96,12 +99,14 @@ setuptools.setup(
     "ncnn": [*PHOTOS, *NCNN],
     "onnx": [*PHOTOS, *ONNX],
     "dlib": DLIB,
+    # Expressions of faces: training, and two networks put together.
+    "expressions": EXPRESSIONS,
     # An entropy coder to time ours beside. PyTorch is left to the user: `pip
     # install torch`, the build for CPUs.
     "benchmark": BENCHMARK,
     "test": [
       *("pytest>=7.4", "hypothesis>=6.90", "ruff==0.17.6", *BENCHMARK),
-      *(*PHOTOS, *NCNN, *ONNX, *DLIB),
+      *(*EXPRESSIONS, *NCNN, *ONNX, *DLIB),
     ],
     # Atheris 2.3 is the last for Python 3.9 and 3.10.
     "fuzz": ["atheris>=2.3,<4", "coverage>=7.4"],

@@ -35,6 +35,8 @@ needs_shared = pytest.mark.skipif(
 COMMANDS = (
   "compare",
   "train_codec",
+  "train_expression",
+  "evaluate_expression",
   "train_decoder",
   "train_enhancer",
   "train_lda",
@@ -47,6 +49,7 @@ COMMANDS = (
   "evaluate",
   "export",
   "extract_features",
+  "recognise_expression",
 )
 
 

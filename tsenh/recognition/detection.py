@@ -6,7 +6,7 @@ of least squares; FaceNet's, the box with a margin; dlib's, by the corners of
 the eyes.
 """
 
-from typing import Callable, List, NamedTuple
+from typing import Callable, List, NamedTuple, Tuple
 
 import numpy as np
 
@@ -91,6 +91,25 @@ def main_face(faces: List[Face], image: np.ndarray) -> int:
     return (right - left) * (bottom - top) - 2 * (x * x + y * y)
 
   return int(np.argmax([weight(face) for face in faces]))
+
+
+def square(box: np.ndarray, width: int, height: int) -> Tuple[float, ...]:
+  """The square around a face's box, as large as its longer side.
+
+  Args:
+    box: of `Face`.
+    width: of the image, in pixels.
+    height: likewise.
+
+  Returns:
+    left, top, right, bottom. Where it would reach beyond the image it is moved
+    into it, or smaller if it does not fit.
+  """
+  left, top, right, bottom = map(float, box)
+  side = min(max(right - left, bottom - top), width, height)
+  left = min(max((left + right - side) / 2, 0), width - side)
+  top = min(max((top + bottom - side) / 2, 0), height - side)
+  return left, top, left + side, top + side
 
 
 def cropper(align: str) -> Cropper:

@@ -167,6 +167,7 @@ class Trainer:
         lambda i, _: i + 1 < steps,
         two_updates,
         [0, tf.zeros(len(self.metrics))],
+        parallel_iterations=1,
       )
       return tf.cond(i < steps, lambda: update(i, metrics), lambda: metrics)
 
