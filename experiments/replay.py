@@ -12,7 +12,6 @@ that it speaks for; what differs is listed, exits with 1, and is to be recorded
 anew. Takes some ten minutes for each network and plan, and can be interrupted.
 """
 
-import json
 import pathlib
 import re
 import sys
@@ -20,7 +19,7 @@ from typing import Any, Dict, Iterator, List, Tuple
 
 from absl import flags
 
-from experiments import jobs, plans, staleness
+from experiments import jobs, plans, representatives, staleness
 from tsenh.base import command_line, provenance, results
 from tsenh.data import manifests
 
@@ -49,48 +48,6 @@ _FOLDERS = {
 }
 
 
-def differences(first: Any, second: Any, key: str = "") -> Iterator[str]:
-  """Where two results differ, a line for each key."""
-  if isinstance(first, dict) and isinstance(second, dict):
-    for name in dict.fromkeys((*first, *second)):
-      inner = f"{key}.{name}" if key else name
-      yield from differences(first.get(name), second.get(name), inner)
-  elif first != second:
-    short = (json.dumps(value)[:40] for value in (first, second))
-    yield f"{key}: {' is now '.join(short)}"
-
-
-def _seconds(plan: Dict[str, jobs.Job], name: str) -> float:
-  """What it takes to make a result from nothing."""
-  needed = jobs.chosen(plan, re.escape(name))
-  return sum(job.seconds for job in needed.values())
-
-
-def chosen(
-  folder: pathlib.Path, plan: Dict[str, jobs.Job]
-) -> Dict[str, Dict[str, Any]]:
-  """Recorded results, by name, that speak for all that is not current.
-
-  Args:
-    folder: of the recorded results.
-    plan: whose jobs make them.
-  """
-  stale = []
-  for name in plan:
-    path = folder / f"{name}.json"
-    if path.exists():
-      result = results.read(str(path))
-      if "code" in result and staleness.reasons(result):
-        made = staleness.made_by(result)
-        stale.append((-len(made), _seconds(plan, name), name, made, result))
-  found, speaking = {}, []
-  for _, _, name, made, result in sorted(stale, key=lambda item: item[:3]):
-    if not any(staleness.covers(other, made) for other in speaking):
-      found[name] = result
-      speaking.append(made)
-  return found
-
-
 def _work() -> Iterator[Tuple[str, str, Dict[str, Dict[str, Any]]]]:
   """Plans, networks, and what is to be made again of them."""
   for name, folder in _FOLDERS.items():
@@ -98,7 +55,7 @@ def _work() -> Iterator[Tuple[str, str, Dict[str, Dict[str, Any]]]]:
       recorded = pathlib.Path(_RESULTS.value) / folder / network.name
       if recorded.is_dir() and (name == "short") == (network.name == "dlib"):
         plan = plans.PLANS[name](network, "runs", "results")
-        found = chosen(recorded, plan)
+        found = representatives.chosen(recorded, plan)
         if found:
           yield name, network.name, found
 
@@ -130,7 +87,9 @@ def main():
   failed = 0
   for name, network, recorded in work:
     for job, old, new in _again(name, network, recorded):
-      found = list(differences(staleness.numbers(old), staleness.numbers(new)))
+      found = list(
+        representatives.differences(*map(staleness.numbers, (old, new)))
+      )
       made = staleness.made_by(old)
       if found:
         failed += 1

@@ -5,7 +5,7 @@ import json
 import pytest
 from conftest import ROOT
 
-from experiments import plans, replay, staleness
+from experiments import plans, representatives, staleness
 from tsenh.base import provenance
 from tsenh.data import manifests
 
@@ -62,14 +62,21 @@ def test_differences_are_told_and_those_of_the_run_left_out():
   first = {"mse": 0.5, "dense": {"rank1": 0.7}, "date": "a", "seen": [1]}
   same = {**first, "date": "b", "training": {"code": {}, "commits": ["x"]}}
   second = {**first, "mse": 0.25, "dense": {"rank1": 0.8}}
-  assert not list(replay.differences(first, {**first}))
+  assert not list(representatives.differences(first, {**first}))
+  assert not list(
+    representatives.differences({"x": [0.5, 1]}, {"x": [0.5 + 1e-13, 1]})
+  )
+  assert list(
+    representatives.differences({"x": [0.5, 1]}, {"x": [0.5 + 1e-9, 1]})
+  )
+  assert list(representatives.differences({"x": [0.5]}, {"x": [0.5, 1]}))
   assert staleness.numbers(same) == {
     "mse": 0.5,
     "dense": {"rank1": 0.7},
     "seen": [1],
     "training": {},
   }
-  assert list(replay.differences(first, second)) == [
+  assert list(representatives.differences(first, second)) == [
     "mse: 0.5 is now 0.25",
     "dense.rank1: 0.7 is now 0.8",
   ]
@@ -89,9 +96,15 @@ def test_the_cheapest_of_the_results_by_the_same_code_is_made_again(tmp_path):
   for name, code in codes.items():
     result = {"format": 1, "method": name, "code": code, "data": {}}
     (tmp_path / f"{name}.json").write_text(json.dumps(result))
-  assert list(replay.chosen(tmp_path, plan)) == ["opq-128-s0", "lsh-128-s0"]
+  assert list(representatives.chosen(tmp_path, plan)) == [
+    "opq-128-s0",
+    "lsh-128-s0",
+  ]
   (tmp_path / "opq-128-s0.json").unlink()
-  assert list(replay.chosen(tmp_path, plan)) == ["pq-256-s1", "lsh-128-s0"]
+  assert list(representatives.chosen(tmp_path, plan)) == [
+    "pq-256-s1",
+    "lsh-128-s0",
+  ]
 
 
 @pytest.mark.slow
