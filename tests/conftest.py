@@ -47,6 +47,7 @@ COMMANDS = (
   "encode",
   "decode",
   "evaluate",
+  "evaluate_student",
   "export",
   "extract_features",
   "recognise_expression",
