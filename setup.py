@@ -73,6 +73,7 @@ setuptools.setup(
       *("enhancers/*/config.json", "enhancers/*/weights.npz"),
       "enhancers/*/high/*",
       "expressions/*/*",
+      "students/*/*",
     ],
   },
   install_requires=[

@@ -14,6 +14,7 @@ def test_help_teaches(run, module, tmp_path):
   text = process.stdout.decode()
   assert f"python -m tsenh.{module} --" in text
   own = {
+    "evaluate_student": "--network",
     "extract_features": "--network",
     "train_codec": "--lambda",
     "train_enhancer": "--low",
@@ -21,6 +22,7 @@ def test_help_teaches(run, module, tmp_path):
     "train_pca": "--step",
     "train_sq": "--qp",
     "train_sq_enhancer": "--qp",
+    "train_student": "--size",
   }
   assert own.get(module, "--codec") in text
   if module.startswith("train"):

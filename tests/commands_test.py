@@ -432,6 +432,12 @@ def test_a_whole_curve_is_trained_to_the_bits_of_each_alone(
       ["--codec=none", "--features=faces", "--output=o.json"],
       "faces: has no pairs",
     ),
+    ("evaluate_student", ["--images=x", "--network=y"], "--output"),
+    (
+      "evaluate_student",
+      ["--images=x", "--network=y", "--output=z", "--features=faces"],
+      "faces: has no pairs to verify",
+    ),
     ("train_student", [], "--images"),
     ("train_student", ["--images=x", "--size=20"], "--size=20"),
     ("train_student", ["--images=x", "--widths=8"], "two to four numbers"),

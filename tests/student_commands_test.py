@@ -110,3 +110,23 @@ def test_a_run_resumes_only_as_it_began(run, folder, student):
   process = run(*COMMAND, "--variants=3", "--output=x", cwd=folder, check=False)
   assert b"small.npz: holds other faces" in process.stderr
   assert not (folder / "x").exists()
+
+
+@pytest.mark.slow
+def test_a_student_is_evaluated_with_its_ways(run, folder, student):
+  run(
+    "tsenh.evaluate_student",
+    "--network=run/int8.tflite",
+    "--preset=student",
+    "--images=set.npz",
+    "--features=teacher.npz",
+    "--ways",
+    "--output=result.json",
+    cwd=folder,
+  )
+  result = json.loads((folder / "result.json").read_text())
+  assert result["num_pairs"] == 400 and result["size"] == result["low"] == 16
+  assert 0.5 < result["accuracy"] <= 1
+  assert len(result["ways"]) == 7
+  assert 0 < result["against_sharp"]["cosine"] <= 1
+  assert (folder / "test_log.jsonl").read_text().count("\n") == 1

@@ -95,7 +95,7 @@ _VALIDATE_EVERY = flags.DEFINE_integer(
   "validate_every", 1, "Epochs between two validations.", lower_bound=1
 )
 for _name in (
-  *("teacher", "output", "overwrite", "epochs", "batch_size"),
+  *("teacher", "features", "output", "overwrite", "epochs", "batch_size"),
   *("learning_rate", "adam_epsilon", "seed", "resume"),
 ):
   flags.declare_key_flag(_name)
