@@ -17,10 +17,13 @@ done with a heap in which a face is looked at again before it is taken.
 """
 
 import heapq
+import typing
 from typing import Optional
 
 import numpy as np
-import scipy.sparse
+
+if typing.TYPE_CHECKING:  # It is slow to import, and --help needs none of it.
+  import scipy.sparse
 
 REDUNDANCY = 0.1
 CONFUSION = 0.5
@@ -48,6 +51,8 @@ def unary(
     unknown people and of people with one photograph the mean of the others',
     and added to it the cosine of both features of the face.
   """
+  import scipy.sparse
+
   people, person, faces = np.unique(
     identities, return_inverse=True, return_counts=True
   )
@@ -66,7 +71,7 @@ def unary(
 
 def edges(
   features: np.ndarray, identities: np.ndarray
-) -> scipy.sparse.csr_matrix:
+) -> "scipy.sparse.csr_matrix":
   """The weights of the graph's edges.
 
   Args:
@@ -79,6 +84,8 @@ def edges(
     `REDUNDANCY` times their cosine, between those of two people, from a cosine
     of 0.4 on, `CONFUSION` times what it is above that.
   """
+  import scipy.sparse
+
   parts = []
   for start in range(0, len(features), _ROWS):
     cosine = features[start : start + _ROWS] @ features.T
@@ -95,7 +102,7 @@ def edges(
 
 
 def greedy(
-  values: np.ndarray, weights: scipy.sparse.csr_matrix, budget: int
+  values: np.ndarray, weights: "scipy.sparse.csr_matrix", budget: int
 ) -> np.ndarray:
   """Keeps the faces that add most to the energy, one after the other.
 
@@ -125,7 +132,7 @@ def greedy(
 
 
 def energy(
-  kept: np.ndarray, values: np.ndarray, weights: scipy.sparse.csr_matrix
+  kept: np.ndarray, values: np.ndarray, weights: "scipy.sparse.csr_matrix"
 ) -> float:
   """What `greedy` makes large, of faces kept, bool [n]."""
   x = kept.astype(np.float64)
