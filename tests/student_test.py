@@ -11,7 +11,7 @@ from tsenh.recognition.student import Student
 @pytest.fixture(scope="module")
 def small():
   """A student whose statistics are not those of the start."""
-  found = Student(16, [8, 12], 16, seed=1)
+  found = Student(16, "8,12", 16, seed=1)
   random = np.random.default_rng(0)
   found.assign(
     {
@@ -29,8 +29,8 @@ def faces():
 
 def test_the_default_students_keep_within_their_bounds():
   for size in student.SIZES:
-    assert Student(size, [32, 48, 72], 128).parameters() == 129136
-    assert Student(size, [16, 24, 32], 128).parameters() == 31304
+    assert Student(size, "32,48,72", 128).parameters() == 129136
+    assert Student(size, "16,24,32", 128).parameters() == 31304
 
 
 def test_multiply_adds_are_counted_by_hand(small):
@@ -51,7 +51,7 @@ def test_arrays_build_the_same_student_again(small, faces):
 
 def test_one_seed_one_student():
   one, same, other = (
-    Student(16, [4, 6], 8, seed).digest() for seed in (1, 1, 2)
+    Student(16, "4,6", 8, seed).digest() for seed in (1, 1, 2)
   )
   assert one == same != other
 

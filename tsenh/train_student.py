@@ -19,6 +19,7 @@ With the defaults about a minute an epoch on one core.
 import json
 import math
 import pathlib
+import re
 import sys
 from typing import Any, Dict
 
@@ -51,9 +52,9 @@ _VARIANTS = flags.DEFINE_integer(
   "How often each face is shrunk: once by area, the others at random.",
   lower_bound=1,
 )
-_WIDTHS = flags.DEFINE_list(
+_WIDTHS = flags.DEFINE_string(
   "widths",
-  ["32", "48", "72"],
+  "32,48,72",
   "Channels of the first convolution and of the residual blocks, each of which"
   " halves the side. The default has 129,000 parameters; 16,24,32 a quarter.",
 )
@@ -214,10 +215,12 @@ def main():
   # One thread: the same bits again, and room for what else runs.
   tf.config.threading.set_intra_op_parallelism_threads(1)
   tf.config.threading.set_inter_op_parallelism_threads(1)
-  size, widths = int(_SIZE.value), [int(w) for w in _WIDTHS.value]
-  student = students.Student(size, widths, features.shape[1], recipe.SEED.value)
+  size = int(_SIZE.value)
+  student = students.Student(
+    size, _WIDTHS.value, features.shape[1], recipe.SEED.value
+  )
   choices = {
-    "images": images.digest(),
+    "images_digest": images.digest(),
     "num_faces": len(known),
     "parameters": student.parameters(),
     "variants": _VARIANTS.value,

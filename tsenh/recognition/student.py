@@ -9,7 +9,7 @@ losses' forms and their weights are ours.
 """
 
 import hashlib
-from typing import Dict, Iterable, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Optional, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -26,7 +26,7 @@ _CALIBRATION = 512
 
 
 def build(
-  size: int, widths: Sequence[int], feature_dim: int, seed: int
+  size: int, widths: str, feature_dim: int, seed: int
 ) -> tf.keras.Model:
   """Paper-silent (student_layers): a small residual network.
 
@@ -36,7 +36,7 @@ def build(
 
   Args:
     size: pixels of a side, 16 or 32.
-    widths: channels of the first convolution and of the blocks.
+    widths: channels of the first convolution and of the blocks, "32,48,72".
     feature_dim: of the feature.
     seed: of the initial weights.
 
@@ -45,7 +45,8 @@ def build(
     length.
   """
   layers = tf.keras.layers
-  seeds = networks.seeds(seed, 4 * len(widths) + 2)
+  first, *blocks = map(int, widths.split(","))
+  seeds = networks.seeds(seed, 3 * len(blocks) + 3)
 
   def he():
     return tf.keras.initializers.HeNormal(next(seeds))
@@ -63,8 +64,8 @@ def build(
     return layers.BatchNormalization(name=f"{name}_norm")(x)
 
   faces = layers.Input([size, size, 3], name="faces")
-  x = layers.ReLU()(conv(faces, widths[0], "stem", stride=size // 16))
-  for i, width in enumerate(widths[1:], 1):
+  x = layers.ReLU()(conv(faces, first, "stem", stride=size // 16))
+  for i, width in enumerate(blocks, 1):
     y = layers.ReLU()(conv(x, width, f"block{i}_a", stride=2))
     y = conv(y, width, f"block{i}_b")
     x = conv(x, width, f"block{i}_short", stride=2, kernel=1)
@@ -90,12 +91,10 @@ class Student:
   KIND = "student"
   ROLE = "student"
 
-  def __init__(
-    self, size: int, widths: Sequence[int], feature_dim: int, seed: int = 0
-  ):
+  def __init__(self, size: int, widths: str, feature_dim: int, seed: int = 0):
     """Builds a student; see `build`."""
     self.size = size
-    self.widths = list(widths)
+    self.widths = widths
     self.feature_dim = feature_dim
     self.network = build(size, widths, feature_dim, seed)
     self._infer = tf.function(
