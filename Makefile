@@ -201,6 +201,28 @@ fuzz: $(FUZZ) ## A million damaged inputs for each reader (hours)
 faults: $(ALL) ## Kill, starve and fill the disk of each command (an hour)
 	$(PY) -m experiments.faults --output=$(RESULTS)/faults
 
+IMAGES ?= ../shared/images/faces64.npz
+LFW ?= ../shared/faces/lfw_aligned.tar
+TEACHER ?= ../shared/networks/mobilefacenet128.param
+lowres: $(ALL) ## Students of 16 and 32 pixels on LFW, and their ablation (hours)
+	$(PY) -m experiments.lowres --images=$(IMAGES) --lfw=$(LFW) \
+	  --teacher_network=$(TEACHER)
+	$(PY) -m experiments.benchmarks.students --teacher_network=$(TEACHER) \
+	  --output=$(RESULTS)/benchmarks/students.json
+
+students: $(ALL) ## Train the shipped students again from IMAGES (hours)
+	rm -rf build/students
+	train() { $(PY) -m tsenh.train_student --images=$(IMAGES) --size=$$2 \
+	    --shrunken=build/shrunken$$2.npz --output=build/students/$$1 \
+	    --widths=$$3 --epochs=$$4 || exit 1; \
+	  mkdir -p checkpoints/students/$$1; \
+	  for f in config.json float32.tflite int8.tflite; do \
+	    cp build/students/$$1/$$f checkpoints/students/$$1/; done; }; \
+	for s in 16 32; do \
+	  train student-$$s $$s 32,48,72 16; \
+	  train student-$$s-quarter $$s 16,24,32 16; \
+	done
+
 docs: $(DOCS) ## Build the documentation site, strictly, into build/site
 	$(VENV)/bin/mkdocs build --strict --site-dir build/site
 

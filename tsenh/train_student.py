@@ -106,11 +106,8 @@ flags.set_default(recipe.LEARNING_RATE, 2e-3)
 flags.mark_flag_as_required("images")
 flags.register_validator(
   "widths",
-  lambda words: (
-    2 <= len(words) <= 4
-    and all(w.isdigit() and 1 <= int(w) <= 1024 for w in words)
-  ),
-  "expected two to four numbers from 1 to 1024",
+  lambda text: re.fullmatch(r"[1-9]\d{0,2}(,[1-9]\d{0,2}){1,3}", text),
+  "expected two to four numbers below 1000, as 32,48,72",
 )
 for _flag in (_REGRESSION_WEIGHT, _CLASSIFICATION_WEIGHT):
   flags.register_validator(

@@ -13,6 +13,7 @@ from experiments import choices
 from experiments.report import (
   enhancer,
   figures,
+  low_resolution,
   measurements,
   reader,
   tables,
@@ -32,12 +33,13 @@ PAPERS = {
   for i, name in enumerate(choices.TEACHERS)
 }
 # The pages, and the parts of the others: `render_...` of one of these modules.
-_RENDERING = (measurements, enhancer)
+_RENDERING = (measurements, low_resolution, enhancer)
 PAGES = {
   **dict.fromkeys(PAPERS, ""),
   "DEVIATIONS.md": "sensitivity elements teachers effort hashing sq_sweep",
   "FORMAT.md": "portable",
   "docs/enhancer.md": "worth why",
+  "docs/low-resolution.md": "students selection ways student_speed",
   "docs/porting.md": "exports",
   "docs/benchmarks.md": "speed peers",
   "docs/photographs.md": "rebuilt",
@@ -118,6 +120,7 @@ Picture = Tuple[str, str, Callable[[], Any]]
 def pictures(folder: pathlib.Path = RESULTS) -> Iterator[Picture]:
   """Each figure of the pages: its name, the digest of its data, its drawing."""
   yield from walkthrough.pictures()
+  yield from low_resolution.pictures(folder)
   for network, study in measurements.studies(folder).items():
     for name, draw in figures.FIGURES.items():
       if name == "dense" and study.runs["rank1"].isna().all():

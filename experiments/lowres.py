@@ -1,0 +1,136 @@
+"""Trains and evaluates students of few pixels: what makes them good.
+
+  python -m experiments.lowres --images=faces64.npz --lfw=lfw_aligned.tar \
+    --teacher_network=mobilefacenet128.param
+
+The shipped students and the teacher that sees the same faces enlarged are
+evaluated on LFW; and a student of a quarter of the size is trained in several
+ways for equally many epochs, three seeds each: from scratch (people alone),
+by the teacher alone, by both, and by both with the teacher's features of a
+random half of the faces, or of the half that the graph selects. What is
+finished is not done again, and what was stopped goes on. It writes result JSONs
+alone; `make table` makes the page of them.
+"""
+
+import pathlib
+import shlex
+import sys
+from typing import Dict, List
+
+from absl import flags
+
+from experiments import jobs
+from experiments.jobs import Job
+from tsenh.base import command_line
+from tsenh.data import manifests
+
+_IMAGES = flags.DEFINE_string("images", None, "Sharp faces to train on.")
+_LFW = flags.DEFINE_string("lfw", None, "LFW's aligned faces of 112x112.")
+_TEACHER = flags.DEFINE_string(
+  "teacher_network", None, "The network of the teacher's features."
+)
+_OUTPUT = flags.DEFINE_string(
+  "output", "experiments/results/lowres", "Folder for the result JSONs."
+)
+_RUNS = flags.DEFINE_string("runs", "runs/lowres", "Folder for runs and logs.")
+_EPOCHS = flags.DEFINE_integer(
+  "epochs", 8, "Of each student of the ablation.", lower_bound=1
+)
+_SEEDS = flags.DEFINE_integer("seeds", 3, "Trainings of each.", lower_bound=1)
+_PROCESSES = flags.DEFINE_integer(
+  "processes", 2, "Jobs at a time.", lower_bound=1
+)
+_ONLY = flags.DEFINE_string(
+  "only", "", "Run the jobs alone whose whole name this expression matches."
+)
+_DRY_RUN = flags.DEFINE_bool(
+  "dry_run", False, "Print the commands that are still to be run, run none."
+)
+flags.mark_flags_as_required(["images", "lfw", "teacher_network"])
+
+SIZES = (16, 32)
+QUARTER = "16,24,32"
+SHARE = 0.5
+VARIANTS = {
+  "scratch": ["--regression_weight=0", "--classification_weight=1"],
+  "regression": ["--classification_weight=0"],
+  "all": [],
+  "random": ["--selection=random", f"--share={SHARE}"],
+  "graph": ["--selection=graph", f"--share={SHARE}"],
+}
+
+
+def plan() -> Dict[str, Job]:
+  """All jobs by name, in order."""
+  output, runs = pathlib.Path(_OUTPUT.value), pathlib.Path(_RUNS.value)
+  found: Dict[str, Job] = {}
+
+  def evaluate(name: str, network: str, own: List[str], low: int, needs=()):
+    own_flags = [
+      f"--network={network}",
+      f"--low={low}",
+      f"--images={_LFW.value}",
+      f"--method={name}",
+      *own,
+    ]
+    path = output / f"{name}.json"
+    found[name] = Job(
+      name, "tsenh.evaluate_student", own_flags, path, tuple(needs), 30
+    )
+
+  for low in SIZES:
+    evaluate(f"teacher-{low}", _TEACHER.value, [], low)
+    for name in (f"student-{low}", f"student-{low}-quarter"):
+      for form in ("", "-float"):
+        evaluate(f"{name}{form}", f"{name}{form}", ["--ways"], low)
+  for seed in range(_SEEDS.value):
+    for variant, own in VARIANTS.items():
+      name = f"{variant}-s{seed}"
+      folder = runs / name
+      own_flags = [
+        *own,
+        f"--images={_IMAGES.value}",
+        f"--teacher={manifests.default().held_in}",
+        f"--validation={manifests.default().validation}",
+        f"--widths={QUARTER}",
+        f"--epochs={_EPOCHS.value}",
+        f"--seed={seed}",
+        f"--shrunken={runs / 'shrunken16.npz'}",
+        "--resume",
+      ]
+      found[f"train {name}"] = Job(
+        f"train {name}", "tsenh.train_student", own_flags, folder, (), 240
+      )
+      evaluate(
+        f"{name}",
+        str(folder / "float32.tflite"),
+        ["--preset=student"],
+        16,
+        [f"train {name}"],
+      )
+  return found
+
+
+def main():
+  found = plan()
+  if _ONLY.value:
+    found = jobs.chosen(found, _ONLY.value)
+  left = jobs.unfinished_jobs(found).values()
+  if _DRY_RUN.value:
+    for job in left:
+      print(shlex.join(["python", "-m", *job.command()]))
+    return
+  logs = pathlib.Path(_RUNS.value) / "logs"
+  for folder in (pathlib.Path(_OUTPUT.value), logs):
+    folder.mkdir(parents=True, exist_ok=True)
+  seconds = sum(job.seconds for job in left) / _PROCESSES.value
+  print(
+    f"{len(left)} jobs of {len(found)}, about {jobs.duration(seconds)} of work,"
+    f" logs in {logs}",
+    file=sys.stderr,
+  )
+  jobs.run_all(found, logs, _PROCESSES.value)
+
+
+if __name__ == "__main__":
+  command_line.run(main)
