@@ -14,7 +14,7 @@ import numpy as np
 
 from tsenh.recognition.image_sets import ImageSet
 
-# Paper-silent (degradation): each name is a filter of Pillow's.
+# Ours; each name is a filter of Pillow's.
 FILTERS = ("box", "bilinear", "hamming", "bicubic", "lanczos")
 QUALITIES = (40, 95)
 _BLUR = 0.6  # The largest standard deviation, in pixels of the small face.

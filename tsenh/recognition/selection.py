@@ -1,9 +1,9 @@
 """Which faces the teacher speaks of: a sparse graph and a budget.
 
 The paper of 2019 picks informative teacher features by an optimisation on a
-sparse graph; its terms and solver are not in its abstract, so these are ours
-(Paper-silent (selection)). A node is a face's teacher feature. The graph's
-energy, to be made as large as it gets with a given number of faces kept, is
+sparse graph; its terms and solver are not in its abstract, so these are ours.
+A node is a face's teacher feature. The graph's energy, to be made as large as
+it gets with a given number of faces kept, is
 
   sum_i x_i u_i - REDUNDANCY sum_same w_ij x_i x_j
                 - CONFUSION sum_different w_ij x_i x_j,   x_i in {0, 1}.

@@ -19,7 +19,7 @@ from tsenh.features import networks
 SIZES = (16, 32)
 # Pixels of 0 to 255 become (x - 127.5) / 127.5, as ArcFace has them.
 CENTRE = 127.5
-# Paper-silent (student_jitter): largest changes of brightness and contrast.
+# Ours: the largest changes of brightness and contrast.
 BRIGHTNESS, CONTRAST = 0.2, 0.3
 NOISE_DIM = 4  # Variant, mirror, brightness, contrast.
 _CALIBRATION = 512
@@ -28,7 +28,7 @@ _CALIBRATION = 512
 def build(
   size: int, widths: str, feature_dim: int, seed: int
 ) -> tf.keras.Model:
-  """Paper-silent (student_layers): a small residual network.
+  """Builds a small residual network, ours.
 
   A convolution, whose stride brings the face to 16 pixels a side; for each
   further width a residual block that halves the side; a depthwise convolution
