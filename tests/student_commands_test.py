@@ -8,7 +8,7 @@ import pytest
 from tsenh.base import files
 from tsenh.data import feature_sets
 from tsenh.data.feature_sets import FeatureSet
-from tsenh.recognition import image_sets
+from tsenh.recognition import face_networks, image_sets
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +24,9 @@ def folder(tmp_path_factory):
   webp = [image_sets.webp(image) for image in images.astype(np.uint8)]
   files.write_arrays(str(folder / "set.npz"), image_sets.pack(names, webp))
   (folder / "faces").mkdir()
-  for name, file in zip(names[:20], webp):
-    (folder / "faces" / name).write_bytes(file)
+  for name, image in zip(names[:20], images.astype(np.uint8)):
+    twice = np.repeat(np.repeat(image, 2, axis=0), 2, axis=1)
+    (folder / "faces" / name).write_bytes(image_sets.webp(twice))
   features = random.normal(size=[20, 8])[people]
   features += 0.1 * random.normal(size=features.shape)
   pairs = random.integers(0, 160, [400, 2])
@@ -96,6 +97,13 @@ def test_a_student_extracts_features_like_any_network(run, folder, student):
     for form in ("float32", "int8")
   )
   assert exact.features.shape == (20, 8)
+  # The faces were twice as large: shrunk by area they are what they were.
+  images = image_sets.load(str(folder / "set.npz"))
+  network = face_networks.load(
+    str(student / "float32.tflite"), face_networks.PRESETS["student"]
+  )
+  faces = np.stack(list(images.decode(range(20))))
+  np.testing.assert_allclose(exact.features, network(faces), atol=1e-5)
   assert (exact.features * coarse.features).sum(axis=1).min() > 0.9
 
 
