@@ -220,6 +220,7 @@ def main():
     "images_digest": images.digest(),
     "num_faces": len(known),
     "parameters": student.parameters(),
+    "multiply_adds": student.multiply_adds(),
     "variants": _VARIANTS.value,
     "regression_weight": _REGRESSION_WEIGHT.value,
     "classification_weight": _CLASSIFICATION_WEIGHT.value,

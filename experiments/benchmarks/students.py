@@ -9,7 +9,8 @@ the most memory that a process takes with it beside the runtime. The chain is
 a face of 16 pixels to a feature, to the bytes of PRO's codec, and back.
 """
 
-import resource
+import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from absl import flags
 from experiments.benchmarks import machine
 from tsenh.base import command_line, files, results
 from tsenh.recognition import face_networks
+from tsenh.training import run_folders
 
 _OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
 _TEACHER = flags.DEFINE_string(
@@ -50,9 +52,10 @@ def _faces(network, count: int) -> np.ndarray:
   )
 
 
-def _peak() -> float:
-  """The most memory that this process has taken, MiB."""
-  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _memory_now(key: str) -> float:
+  """What the system says of this process: VmRSS, or VmHWM, the most; MiB."""
+  text = pathlib.Path("/proc/self/status").read_text()
+  return int(re.search(rf"{key}:\s+(\d+) kB", text)[1]) / 1024
 
 
 def _memory(name: str) -> float:
@@ -66,10 +69,11 @@ def _memory(name: str) -> float:
 def _print_memory() -> None:
   import tensorflow  # noqa: F401
 
-  before = _peak()
+  before = _memory_now("VmRSS")
+  pathlib.Path("/proc/self/clear_refs").write_text("5")  # Forgets the most.
   network = _load(_MEMORY_OF.value)
   network(_faces(network, 64))
-  print(_peak() - before)
+  print(_memory_now("VmHWM") - before)
 
 
 def _chain(network):
@@ -130,7 +134,10 @@ def main():
       "memory_mib": _memory(name),
     }
     if not teacher:
-      program = face_networks.students()[name].read_bytes()
+      path = face_networks.students()[name]
+      config = run_folders.read_config(path.parent)
+      row["multiply_adds"] = config["multiply_adds"]
+      program = path.read_bytes()
       row["parameters"], row["parameter_bytes"] = student.weight_bytes(program)
       row["file_bytes"] = len(program)
     rows.append(row)

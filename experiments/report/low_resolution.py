@@ -188,9 +188,15 @@ def render_student_speed(folder: pathlib.Path) -> str:
   shown = [
     {
       "network": row["network"],
-      "parameters": row.get("parameters"),
-      "their bytes": row.get("parameter_bytes"),
-      "bytes of the file": row.get("file_bytes"),
+      **{
+        head: f"{row[key]:,}" if key in row else None
+        for head, key in (
+          ("parameters", "parameters"),
+          ("their bytes", "parameter_bytes"),
+          ("bytes of the file", "file_bytes"),
+          ("multiply-adds", "multiply_adds"),
+        )
+      },
       "faces/s": round(row["faces_per_second"]),
       "slowest and fastest round": (
         f"{row['slowest']:,.0f} to {row['fastest']:,.0f}"
@@ -199,8 +205,7 @@ def render_student_speed(folder: pathlib.Path) -> str:
     }
     for row in found["networks"]
   ]
-  # What is missing would make floats of integers.
-  table = tables.markdown(pd.DataFrame(shown).astype(object))
+  table = tables.markdown(shown)
   chain = found["chain"]
   return (
     f"{warning}\n\n{table}\n\nThe whole chain, `{chain['network']}` and"
