@@ -40,7 +40,7 @@ PAGES = {
   "docs/enhancer.md": "worth why",
   "docs/porting.md": "exports",
   "docs/benchmarks.md": "speed peers",
-  "docs/photographs.md": "rebuilt",
+  "docs/photographs.md": "rebuilt extraction streaming",
   "README.md": "results zoo",
   "SECURITY.md": "fuzzing faults",
 }
