@@ -389,9 +389,10 @@ def render_extraction(folder: pathlib.Path) -> str:
   return (
     f"{warning}\n\n{markdown(rows)}\n\n"
     f"{measured['photographs']:,} crops through {measured['network']} on"
-    f" {measured['machine']['cores']} cores, processes by number, start and all:"
-    f" {shown} images/s; {measured['images_per_processor_second']:.0f} for each"
-    " second of a processor."
+    f" {measured['machine']['cores']} cores: {shown} processes, images/s of the"
+    " whole command, its start included;"
+    f" {measured['images_per_processor_second']:.0f} a second of a worker's"
+    " processor."
   ).strip()
 
 
