@@ -22,7 +22,8 @@ SHARED ?= ../shared
 .DEFAULT_GOAL := help
 .PHONY: help demo check test style format paper paper-short paper-smoke \
   choices checkpoints table report rebuild replay release-check benchmark \
-  enhancer-study study grains ablation fuzz faults docs clean
+  benchmark-extraction enhancer-study study grains ablation fuzz faults docs \
+  clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -161,6 +162,14 @@ benchmark: $(ALL) ## Time training and coding (about 20 min, 12 GB of disk)
 	  --output=$(RESULTS)/benchmarks/portable.json
 	$(PY) -m experiments.benchmarks.exports \
 	  --output=$(RESULTS)/benchmarks/exports.json
+	$(PY) -m experiments.benchmarks.streaming \
+	  --output=$(RESULTS)/benchmarks/streaming.json
+
+benchmark-extraction: $(ALL) ## Time extraction, with a network from SHARED
+	$(PY) -m experiments.benchmarks.extraction \
+	  --crops=$(SHARED)/faces/lfw_aligned.tar \
+	  --network=$(SHARED)/networks/mobilefacenet128.param \
+	  --output=$(RESULTS)/benchmarks/extraction.json
 
 STUDIES := $(RESULTS)/studies/$(NETWORK)
 enhancer-study: $(ALL) ## What NETWORK's enhancer is worth, and why

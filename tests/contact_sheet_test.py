@@ -24,7 +24,10 @@ def test_a_page_shows_each_kind_and_no_name_is_markup():
     Finding("two.jpg", "2 faces", True, "AAAA"),
     Finding("good.jpg", "", True, "BBBB"),
   ]
-  page = contact_sheet.page("a & b", findings)
+  report = contact_sheet.Report()
+  for finding in findings:  # Of a shard each.
+    report.add([finding])
+  page = report.page("a & b")
   assert "&lt;b&gt;.jpg  an empty file" in page and "<b>" not in page
   assert "a &amp; b" in page
   assert page.count("<img ") == 2

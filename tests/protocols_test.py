@@ -6,6 +6,11 @@ from tsenh.base.errors import Error
 from tsenh.data import feature_sets, protocols
 
 
+def unlike(features, people, others, threshold):
+  near = protocols.near(features, others, threshold)
+  return protocols.without(near, people)
+
+
 def test_pairs_are_read_and_found(tmp_path):
   path = tmp_path / "pairs.txt"
   path.write_text("10\t1\n" + "Al_Go\t1\t12\nAl_Go\t1\tBo\t3\n" * 5)
@@ -65,10 +70,10 @@ def test_who_looks_like_a_test_person_goes_whole():
   features = np.eye(4, dtype=np.float32)[[0, 1, 2, 3, 3]] * 3
   people = np.array([5, 5, 6, -1, -1])
   others = np.eye(4, dtype=np.float32)[[0, 3]]
-  kept = protocols.unlike(features, people, others, 0.6)
+  kept = unlike(features, people, others, 0.6)
   assert kept.tolist() == [False, False, True, False, False]
-  assert protocols.unlike(features, people, others[:1], 0.6).tolist() == [
+  assert unlike(features, people, others[:1], 0.6).tolist() == [
     *(False, False, True, True, True)
   ]
   with pytest.raises(Error, match="4 dimensions cannot be compared"):
-    protocols.unlike(features, people, others[:, :3], 0.6)
+    unlike(features, people, others[:, :3], 0.6)

@@ -17,7 +17,6 @@ on where it was when the same command starts again. docs/photographs.md has
 commands for well-known networks.
 """
 
-import collections
 import json
 import os
 import pathlib
@@ -28,7 +27,7 @@ from absl import flags
 
 from tsenh.base import command_line, files
 from tsenh.base.errors import Error
-from tsenh.data import feature_sets, protocols
+from tsenh.data import feature_sets, protocols, shards
 from tsenh.recognition import (
   command,
   contact_sheet,
@@ -41,7 +40,10 @@ _IMAGES = flags.DEFINE_string(
   "images", None, "A folder of photographs, with its folders, or a tar file."
 )
 _OUTPUT = flags.DEFINE_string(
-  "output", None, "The feature set (.npz) to write."
+  "output",
+  None,
+  "The feature set to write: a .npz, or for more than memory holds a folder of"
+  " shards, whose name has no dot.",
 )
 _PAIRS = flags.DEFINE_string(
   "pairs", None, "Pairs to verify, in the form of LFW's pairs.txt."
@@ -85,11 +87,17 @@ flags.mark_flags_as_required(["images", "network", "output"])
 
 
 def main():
-  output = files.check_output(_OUTPUT.value)
-  if output.suffix != ".npz":
-    raise Error(f"{output}: a feature set's name ends in .npz.")
-  if _PAIRS.value and _EXCLUDE_LIKE.value:
-    raise Error("--exclude_like is for training sets, --pairs for test sets.")
+  in_shards = not pathlib.Path(_OUTPUT.value).suffix
+  output = (shards if in_shards else files).check_output(_OUTPUT.value)
+  if output.suffix not in ("", ".npz"):
+    raise Error(
+      f"{output}: a feature set's name ends in .npz, that of a folder of shards"
+      " has no dot."
+    )
+  if _PAIRS.value and (_EXCLUDE_LIKE.value or in_shards):
+    raise Error(
+      "--pairs is for test sets: not with --exclude_like, and into a .npz."
+    )
   settings = command.settings(_SHARD_SIZE.value)
   digest = face_networks.digest(settings.network)
   listing = photographs.find(_IMAGES.value)
@@ -105,7 +113,6 @@ def main():
     others = feature_sets.load(_EXCLUDE_LIKE.value).features
   folder = output.with_name(f".{output.name}.shards")
   workers = _WORKERS.value or os.cpu_count() or 1
-  counts = collections.Counter()
 
   with command_line.progress(len(listing.entries), "image", "extract") as bar:
 
@@ -115,19 +122,23 @@ def main():
       if _STRICT.value and lost:
         raise Error(f"{lost.name}: {lost.reason} (--strict).")
 
-    found = extraction.extract(listing, settings, folder, workers, on_shard)
-  counts.update(
-    "several faces, the main one kept" if f.kept else f.reason
-    for f in found.findings
-    if f.reason
-  )
-  features, names = found.features, found.names
+    paths = extraction.extract(listing, settings, folder, workers, on_shard)
+  report = contact_sheet.Report()
+  names, near = [], []
+  for path in paths:
+    found = extraction.read(path)
+    report.add(found.findings)
+    names.append(found.names)
+    if others is not None and len(found.names):
+      close = protocols.near(found.features, others, _THRESHOLD.value)
+      near.append(close)
+  names = np.concatenate(names)
   people = np.full(len(names), -1)
   if _IDENTITIES.value:
     people = protocols.identities(_IDENTITIES.value, names.tolist())
   kept = np.ones(len(names), bool)
   if others is not None:
-    kept = protocols.unlike(features, people, others, _THRESHOLD.value)
+    kept = protocols.without(np.concatenate(near), people)
     if not kept.any():
       raise Error(f"everybody is like somebody of {_EXCLUDE_LIKE.value}.")
   provenance = {
@@ -151,33 +162,43 @@ def main():
     {
       **provenance,
       "passed_over_for_their_suffix": listing.others,
-      "counts": counts,
-      "findings": [
-        {"name": f.name, "reason": f.reason, "kept": f.kept}
-        for f in found.findings
-        if f.reason
-      ],
+      "counts": report.counts,
+      "findings": report.listed,
     },
   )
   with files.replacing(str(output.with_suffix(".report.html"))) as file:
-    file.write(contact_sheet.page(output.name, found.findings).encode())
-  rows = protocols.rows_of(pairs, names.tolist()) if pairs else None
-  feature_sets.save(
-    str(output),
-    feature_sets.FeatureSet(
-      features[kept],
-      names=names[kept],
-      identities=people[kept] if _IDENTITIES.value else None,
-      pairs=rows,
-      is_same=is_same,
-      provenance=json.dumps(provenance),
-    ),
-  )
+    file.write(report.page(output.name).encode())
+
+  def pieces():
+    """What is kept, shard by shard."""
+    first = 0
+    for path in paths:
+      found = extraction.read(path)
+      rows = slice(first, first + len(found.names))
+      first = rows.stop
+      stays = kept[rows]
+      who = people[rows][stays] if _IDENTITIES.value else None
+      if stays.any():
+        yield shards.Shard(found.features[stays], found.names[stays], who)
+
+  if in_shards:
+    shards.write(str(output), pieces(), kept.sum(), json.dumps(provenance))
+  else:
+    whole = shards.joined(list(pieces()))
+    rows = protocols.rows_of(pairs, names.tolist()) if pairs else None
+    feature_sets.save(
+      str(output),
+      feature_sets.FeatureSet(
+        *whole,
+        pairs=rows,
+        is_same=is_same,
+        provenance=json.dumps(provenance),
+      ),
+    )
   extraction.remove(folder)
   print(
-    f"{len(all_names)} photographs, {kept.sum()} features of"
-    f" {features.shape[1]} dimensions, {len(all_names) - len(names)} without"
-    f" one, {(~kept).sum()} excluded",
+    f"{len(all_names)} photographs, {kept.sum()} features,"
+    f" {len(all_names) - len(names)} without one, {(~kept).sum()} excluded",
     file=sys.stderr,
   )
 

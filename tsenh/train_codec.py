@@ -203,7 +203,7 @@ def main():
   if len(_LAMBDA.value) > 1:
     _train_each()
     return
-  training_set = feature_sets.load(command.FEATURES.value)
+  training_set = command.training_set()
   validation_set = None
   if _VALIDATION.value is not None:
     validation_set = feature_sets.load(_VALIDATION.value)
@@ -287,7 +287,7 @@ def main():
   codes = streams.in_chunks(codec.encode, training_set.features)
   coder = entropy.fit_coder(codes)
   last = config["last_epoch"]
-  bits = coder.bits(codes).mean()
+  bits = streams.mean(coder.bits, codes)
   about = (
     f"lambda {_lambda()}, distortion {last['distortion']:.3e}, rate (l1)"
     f" {last['rate']:.1f}, about {bits:.1f} bits per training feature"

@@ -16,7 +16,6 @@ from absl import flags
 
 from tsenh.base import command_line, files
 from tsenh.base.errors import Error
-from tsenh.data import feature_sets
 from tsenh.training import command, recipe
 
 _CODEC = flags.DEFINE_string(
@@ -41,7 +40,7 @@ flags.mark_flag_as_required("codec")
 
 def main():
   files.check_apart(command.OUTPUT.value or "", _CODEC.value)
-  training_set = feature_sets.load(command.FEATURES.value)
+  training_set = command.training_set()
   faces = training_set.features
 
   from tsenh.features import compressor

@@ -21,7 +21,6 @@ from absl import flags
 
 from tsenh.base import command_line, files
 from tsenh.base.errors import Error
-from tsenh.data import feature_sets
 from tsenh.training import command, grains, recipe, run_folders
 
 _LOW = flags.DEFINE_string(
@@ -68,7 +67,7 @@ flags.mark_flags_as_required(["low", "high"])
 
 def main():
   files.check_apart(command.OUTPUT.value or "", _LOW.value, _HIGH.value)
-  training_set = feature_sets.load(command.FEATURES.value)
+  training_set = command.training_set()
   faces = training_set.features
   of_grains = grains.recipe(training_set)
 

@@ -10,7 +10,6 @@ A small QP gives a high rate. Seconds.
 from absl import flags
 
 from tsenh.base import command_line
-from tsenh.data import feature_sets
 from tsenh.features import sq
 from tsenh.training import command
 
@@ -33,7 +32,7 @@ flags.mark_flag_as_required("qp")
 
 
 def main():
-  training_set = feature_sets.load(command.FEATURES.value)
+  training_set = command.training_set()
   dim = training_set.features.shape[1]
   codec = sq.ScalarQuantizer(_QP.value, dim, _RECONSTRUCTION.value)
   name = {"lower": "sq", "middle": "sq-mid"}[_RECONSTRUCTION.value]

@@ -16,7 +16,7 @@ The run folder is as that of train_enhancer, without a high-rate codec.
 from absl import flags
 
 from tsenh.base import command_line
-from tsenh.data import feature_sets
+from tsenh.data import streams
 from tsenh.features import sq
 from tsenh.training import command, recipe
 
@@ -35,7 +35,7 @@ flags.mark_flag_as_required("qp")
 
 
 def main():
-  training_set = feature_sets.load(command.FEATURES.value)
+  training_set = command.training_set()
   faces = training_set.features
   dim = faces.shape[1]
 
@@ -64,7 +64,10 @@ def main():
     loss = squared_error(enhancer(batch["decoded"]), batch["features"])
     return loss, loss / dim
 
-  decoded = quantizer.decode(quantizer.encode(faces))
+  def coded(features):
+    return quantizer.decode(quantizer.encode(features))
+
+  decoded = streams.in_chunks(coded, faces)
   examples = {"decoded": decoded, "features": faces}
   config = recipe.train(
     enhancer, loss_fn, ("loss", "mse"), examples, folder, config, label

@@ -371,3 +371,47 @@ def render_rebuilt(folder: pathlib.Path) -> str:
     for part in measured["parts"]
   ]
   return f"{warning}\n\n{markdown(rows)}"
+
+
+def render_extraction(folder: pathlib.Path) -> str:
+  """Where the time goes from aligned crops to features."""
+  name = "benchmarks/extraction.json"
+  if not (folder / name).is_file():
+    return NOT_MEASURED
+  warning, measured = _read(folder, name)
+  rounds = pd.DataFrame(measured["processor_seconds_per_round"])
+  share = (rounds.div(rounds.sum(axis=1), axis=0).median() * 100).to_dict()
+  rows = [
+    {"stage": k, "share of a worker's time, %": v} for k, v in share.items()
+  ]
+  speed = measured["images_per_second"]
+  shown = ", ".join(f"{v:.0f} with {k}" for k, v in speed.items())
+  return (
+    f"{warning}\n\n{markdown(rows)}\n\n"
+    f"{measured['photographs']:,} crops through {measured['network']} on"
+    f" {measured['machine']['cores']} cores: {shown} processes, images/s of the"
+    " whole command, its start included;"
+    f" {measured['images_per_processor_second']:.0f} a second of a worker's"
+    " processor."
+  ).strip()
+
+
+def render_streaming(folder: pathlib.Path) -> str:
+  """Memory and time of training from memory, from a map and from shards."""
+  name = "benchmarks/streaming.json"
+  if not (folder / name).is_file():
+    return NOT_MEASURED
+  warning, measured = _read(folder, name)
+  rows = []
+  for found in measured["sets"]:
+    row = {"features": found["features"], "MiB of features": found["mib"]}
+    for way, head in (
+      ("memory", ".npz"),
+      ("mapped", ".npy"),
+      ("shards", "shards"),
+    ):
+      row[f"{head}: peak, MiB"] = found[way]["peak_mib"]
+      row[f"{head}: s"] = found[way]["seconds"]
+    row["same bits"] = "yes" if found["identical"] else "no"
+    rows.append(row)
+  return f"{warning}\n\n{markdown(rows)}".strip()

@@ -42,7 +42,7 @@ PAGES = {
   "docs/low-resolution.md": "students selection ways student_speed",
   "docs/porting.md": "exports",
   "docs/benchmarks.md": "speed peers",
-  "docs/photographs.md": "rebuilt",
+  "docs/photographs.md": "rebuilt extraction streaming",
   "README.md": "results zoo",
   "SECURITY.md": "fuzzing faults",
 }

@@ -13,6 +13,7 @@ import os
 import re
 import struct
 import sys
+import tarfile
 import zipfile
 import zlib
 from typing import BinaryIO, Dict, Iterator, List, NamedTuple, Tuple
@@ -82,6 +83,7 @@ def readable(source) -> Iterator[None]:
     RuntimeError,
     ValueError,
     struct.error,
+    tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
   ) as error:

@@ -16,22 +16,24 @@ import tensorflow as tf
 from tensorflow_compression.python.ops import gen_ops
 
 from tsenh.base.errors import Error
+from tsenh.data import streams
 
 PRECISION = 16  # Bits of a frequency; the most that tfc's coder takes.
 TOTAL = 1 << PRECISION
 # The widest table; values further out are escaped. SQ at a small QP needs it.
 MAX_SYMBOLS = 4096
 ESCAPE_BITS = 32
+_COUNTED = 1 << 15  # Codes whose values are counted at a time.
 MAX_VALUE = 2**31 - 1  # Of an element.
 
 
-def fit_tables(codes: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+def fit_tables(codes: streams.Array) -> Tuple[np.ndarray, np.ndarray]:
   """Fits one table per code element, in integer arithmetic throughout.
 
   Paper-silent (probability_model): a histogram of the training codes.
 
   Args:
-    codes: int32 [n, code_dim], the codes of the training set.
+    codes: int32 [n, code_dim], the codes of the training set; may be on disk.
 
   Returns:
     lower: int32 [code_dim], the value that a table's first symbol stands for.
@@ -39,17 +41,18 @@ def fit_tables(codes: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
       on the right with 2^16. The last symbol of each is the escape.
   """
   lower, frequencies = [], []
-  for values in codes.T:
-    low, high = int(values.min()), int(values.max())
+  for values, counts in _histograms(codes):
+    low, high = int(values[0]), int(values[-1])
     if high - low >= MAX_SYMBOLS:
-      low = int(np.median(values)) - MAX_SYMBOLS // 2
+      low = _median(values, counts) - MAX_SYMBOLS // 2
       high = low + MAX_SYMBOLS - 1
-    inside = values[(values >= low) & (values <= high)].astype(np.int64)
-    counts = np.bincount(inside - low, minlength=high - low + 1)
-    counts = np.append(counts, len(values) - len(inside))
+    inside = (values >= low) & (values <= high)
+    symbols = np.zeros(high - low + 2, np.int64)
+    symbols[values[inside] - low] = counts[inside]
+    symbols[-1] = counts[~inside].sum()
     # Every symbol, the escape too, gets at least 1, the rest in proportion.
-    frequency = 1 + counts * (TOTAL - len(counts)) // len(values)
-    frequency[counts.argmax()] += TOTAL - frequency.sum()
+    frequency = 1 + symbols * (TOTAL - len(symbols)) // len(codes)
+    frequency[symbols.argmax()] += TOTAL - frequency.sum()
     lower.append(low)
     frequencies.append(frequency)
   cdf = np.full([len(lower), 1 + max(map(len, frequencies))], TOTAL, np.int32)
@@ -59,7 +62,34 @@ def fit_tables(codes: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
   return np.array(lower, np.int32), cdf
 
 
-def fit_coder(codes: np.ndarray) -> "EntropyCoder":
+def _histograms(codes: streams.Array) -> List[Tuple[np.ndarray, np.ndarray]]:
+  """Of each element: the values that it takes, rising, and how often."""
+  found = None
+  for chunk in streams.each_chunk(codes, _COUNTED):
+    own = [np.unique(column, return_counts=True) for column in chunk.T]
+    found = own if found is None else list(map(_added, found, own))
+  return [(v.astype(np.int64), c.astype(np.int64)) for v, c in found]
+
+
+def _added(one, two):
+  """Two histograms together."""
+  values, places = np.unique(
+    np.concatenate([one[0], two[0]]), return_inverse=True
+  )
+  counts = np.zeros(len(values), np.int64)
+  np.add.at(counts, places, np.concatenate([one[1], two[1]]))
+  return values, counts
+
+
+def _median(values: np.ndarray, counts: np.ndarray) -> int:
+  """The median, rounded towards zero, of values that occur so often."""
+  upto = np.cumsum(counts)
+  middle = (upto[-1] - 1) // 2, upto[-1] // 2
+  low, high = values[np.searchsorted(upto, middle, "right")]
+  return int((low + high) / 2)
+
+
+def fit_coder(codes: streams.Array) -> "EntropyCoder":
   """The coder with tables fitted to codes int32 [n, code_dim]."""
   return EntropyCoder(*fit_tables(codes))
 

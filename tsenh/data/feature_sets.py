@@ -11,7 +11,8 @@ A feature set is a `.npz` file with the arrays
 | `is_same`    | bool [m]                  | whether a pair is one person     |
 | `provenance` | str                       | where the features came from     |
 
-or a plain `.npy` file with `features` alone. The sets that come with the
+or a plain `.npy` file with `features` alone, or a folder of shards
+(`tsenh.data.shards`). The sets that come with the
 package are known by name wherever a path is (`tsenh.data.manifests`).
 """
 
@@ -25,7 +26,7 @@ import numpy as np
 
 from tsenh.base import arrays, files
 from tsenh.base.errors import Error
-from tsenh.data import manifests
+from tsenh.data import manifests, shards
 
 NUM_FOLDS = 10  # Of the pairs, contiguous and equally long, as LFW has them.
 MAX_MAGNITUDE = 1e6
@@ -61,12 +62,15 @@ class FeatureSet:
     return sha.hexdigest()
 
 
-def load(source: str) -> FeatureSet:
+def load(source: str, in_memory: bool = True) -> FeatureSet:
   """Loads and checks a feature set.
 
   Args:
     source: the name of a set that a manifest lists, or the path of a `.npz` or
-      `.npy` file. The features of a float32 `.npy` are memory-mapped.
+      `.npy` file, or of a folder of shards. The features of a float32 `.npy`
+      are memory-mapped.
+    in_memory: False leaves the features of shards on disk, as `shards.Rows`,
+      for those who read them as such, and their names.
 
   Returns:
     The feature set; float16 features are widened to float32.
@@ -76,6 +80,8 @@ def load(source: str) -> FeatureSet:
       the first bad row.
   """
   info = manifests.sets().get(source)
+  if info is None and shards.is_sharded(source):
+    return _load_shards(source, in_memory)
   path = find(source)
   if info and info.split:
     return _load_part(info)
@@ -128,8 +134,8 @@ def find(source: str) -> pathlib.Path:
   path = pathlib.Path(source)
   if path.suffix not in (".npz", ".npy"):
     raise Error(
-      f"{source}: neither a .npz or .npy file nor a shipped set"
-      f" ({', '.join(sets)})."
+      f"{source}: neither a .npz or .npy file nor a folder of shards nor a"
+      f" shipped set ({', '.join(sets)})."
     )
   if not path.is_file():
     raise Error(f"{source}: no such file.")
@@ -154,6 +160,19 @@ def _load_part(info: manifests.FeatureSetInfo) -> FeatureSet:
     is_same=is_same,
     provenance=f"{whole.provenance} {info.about}.",
   )
+
+
+def _load_shards(source: str, in_memory: bool) -> FeatureSet:
+  rows, identities, provenance = shards.features(source)
+  loaded = {"features": rows, "provenance": np.array(provenance)}
+  if identities is not None:
+    loaded["identities"] = identities
+  if in_memory:
+    found = [shards.read_shard(path).names for path in shards.paths(source)]
+    loaded["features"] = rows[:]
+    if all(names is not None for names in found):
+      loaded["names"] = np.concatenate(found)
+  return _check(loaded, source)
 
 
 def open_features(archive: zipfile.ZipFile, source: str) -> BinaryIO:

@@ -121,20 +121,15 @@ def identities(source: str, names: Sequence[str]) -> np.ndarray:
   return np.array([order.get(person, -1) for person in people], np.int64)
 
 
-def unlike(
-  features: np.ndarray,
-  people: np.ndarray,
-  others: np.ndarray,
-  threshold: float,
+def near(
+  features: np.ndarray, others: np.ndarray, threshold: float
 ) -> np.ndarray:
-  """Which features are of nobody who looks like somebody else.
+  """Which features look like one of others.
 
   Args:
     features: float32 [n, dim].
-    people: int64 [n], -1 for unknown. A person goes whole if one feature is
-      too near.
-    others: float32 [m, dim], those to keep away from.
-    threshold: the largest cosine similarity that is allowed.
+    others: float32 [m, dim].
+    threshold: the cosine similarity above which two are alike.
 
   Returns:
     bool [n].
@@ -152,12 +147,24 @@ def unlike(
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
   turned = unit(others).T
-  near = np.concatenate(
+  return np.concatenate(
     [
       (unit(features[s : s + _CHUNK]) @ turned).max(axis=1) > threshold
       for s in range(0, len(features), _CHUNK)
     ]
   )
+
+
+def without(near: np.ndarray, people: np.ndarray) -> np.ndarray:
+  """Which features stay where people go of whom one is near.
+
+  Args:
+    near: bool [n], from `near`.
+    people: int64 [n], -1 for unknown. A person goes whole.
+
+  Returns:
+    bool [n].
+  """
   gone = set(people[near]) - {-1}
   return ~(near | np.isin(people, list(gone)))
 

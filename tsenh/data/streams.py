@@ -2,13 +2,13 @@
 
 import contextlib
 import dataclasses
-from typing import BinaryIO, Callable, Iterator
+from typing import BinaryIO, Callable, Iterator, Union
 
 import numpy as np
 
 from tsenh.base import arrays, files
 from tsenh.base.errors import Error
-from tsenh.data import feature_sets, manifests
+from tsenh.data import feature_sets, manifests, shards
 
 _CHUNK = 4096
 
@@ -44,8 +44,8 @@ def open_stream(source: str, block_size: int) -> Iterator[FeatureStream]:
   as the process's memory for as long as the system lets them stay.
 
   Args:
-    source: the name of a shipped set, the path of a `.npz` or `.npy` file, or
-      `-` for a `.npy` stream on standard input.
+    source: the name of a shipped set, the path of a `.npz` or `.npy` file or of
+      a folder of shards, or `-` for a `.npy` stream on standard input.
     block_size: features per block.
 
   Yields:
@@ -59,8 +59,9 @@ def open_stream(source: str, block_size: int) -> Iterator[FeatureStream]:
     if source == "-":
       file = stack.enter_context(files.source(source))
       yield _npy_stream(file, "standard input", block_size)
-    elif _is_part(source):
-      yield stream(feature_sets.load(source).features, block_size)
+    elif _is_part(source) or shards.is_sharded(source):
+      found = feature_sets.load(source, in_memory=False)
+      yield stream(found.features, block_size)
     else:
       path = feature_sets.find(source)
       if path.suffix == ".npz":
@@ -105,15 +106,30 @@ def _npy_stream(file: BinaryIO, source: str, block_size: int) -> FeatureStream:
   return FeatureStream(count, dim, blocks())
 
 
-def in_chunks(function: Callable, array: np.ndarray) -> np.ndarray:
+Array = Union[np.ndarray, shards.Rows]
+
+
+def in_chunks(function: Callable, array: Array) -> Array:
   """Applies a function of rows to many of them, with bounded memory.
 
   Args:
     function: maps [k, ...] to [k, ...], row by row.
-    array: [n, ...], n at least 1; may be memory-mapped.
+    array: [n, ...], n at least 1; may be memory-mapped, or on disk.
 
   Returns:
-    [n, ...]: what it gives of chunks of 4,096 rows, put together.
+    [n, ...]: what it gives of chunks of 4,096 rows, put together; on disk if
+    `array` is.
   """
-  starts = range(0, len(array), _CHUNK)
-  return np.concatenate([function(array[s : s + _CHUNK]) for s in starts])
+  chunks = map(function, each_chunk(array))
+  on_disk = isinstance(array, shards.Rows)
+  return shards.spilled(chunks) if on_disk else np.concatenate(list(chunks))
+
+
+def mean(function: Callable, array: Array) -> float:
+  """The mean of a function of rows, [k, ...] to [k], with bounded memory."""
+  return sum(float(function(c).sum()) for c in each_chunk(array)) / len(array)
+
+
+def each_chunk(array: Array, size: int = _CHUNK) -> Iterator[np.ndarray]:
+  """The rows of an array, in memory, so many at a time."""
+  return (array[start : start + size] for start in range(0, len(array), size))

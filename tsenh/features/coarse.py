@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional
 import numpy as np
 import tensorflow as tf
 
+from tsenh.data import streams
 from tsenh.training import samplers
 
 # Paper-silent (coarse): the form of the coarse term and its constants. The
@@ -42,12 +43,13 @@ def centres(features: np.ndarray, people: np.ndarray) -> np.ndarray:
   """The mean feature of each person, float32 [people, dim]: where they start.
 
   Args:
-    features: float [n, dim].
+    features: float [n, dim]; may be on disk.
     people: from `labels`.
   """
-  known = people >= 0
+  known = np.flatnonzero(people >= 0)
   sums = np.zeros([people.max() + 1, features.shape[1]])
-  np.add.at(sums, people[known], features[known])
+  for rows in streams.each_chunk(known):
+    np.add.at(sums, people[rows], features[rows])
   faces = np.bincount(people[known])
   return (sums / faces[:, None]).astype(np.float32)
 

@@ -145,14 +145,18 @@ class Codec(networks.StoredModel):
     """What a frozen codec says of a training set, with bounded memory.
 
     Args:
-      f_raw: float32 [n, feature_dim], n of any size.
+      f_raw: float32 [n, feature_dim], n of any size; may be on disk.
       rounded: whether the latent values are rounded.
 
     Returns:
-      float32 [n, code_dim].
+      float32 [n, code_dim]; on disk if `f_raw` is.
     """
-    latent = streams.in_chunks(self.latent, f_raw)
-    return self.quantize(latent).astype(np.float32) if rounded else latent
+
+    def codes(features):
+      latent = self.latent(features)
+      return self.quantize(latent).astype(np.float32) if rounded else latent
+
+    return streams.in_chunks(codes, f_raw)
 
   def decode(self, codes: np.ndarray) -> np.ndarray:
     """Eq. (2): decoded features, float32 [n, feature_dim], of integer codes.

@@ -1,9 +1,10 @@
 """A page of small pictures on which a person sees what an extraction did."""
 
 import base64
+import collections
 import html
 import io
-from typing import Iterable, List, NamedTuple, Sequence
+from typing import Any, Dict, Iterable, List, NamedTuple, Sequence
 
 import numpy as np
 
@@ -55,35 +56,55 @@ def picture(
   return base64.b64encode(buffer.getvalue()).decode()
 
 
-def page(title: str, findings: Iterable[Finding]) -> str:
-  """The page, as HTML that needs no other file."""
-  kinds = {
-    "No feature": [],
-    "Several faces: the green one was taken": [],
-    "As the network gets them, some of each shard": [],
-  }
-  lost, several, good = kinds.values()
-  for finding in findings:
-    kind = good if not finding.reason else several if finding.kept else lost
-    kind.append(finding)
-  title = html.escape(title)
-  parts = [
-    f"<!doctype html><meta charset=utf-8><title>{title}</title>",
-    f"<style>{_STYLE}</style><h1>{title}</h1>",
-  ]
-  for heading, found in kinds.items():
-    parts += [f"<h2>{heading} ({len(found)})</h2>", *_figures(found)]
-  return "\n".join(parts)
+class Report:
+  """What an extraction found, shard by shard, with bounded memory.
+
+  Attributes:
+    counts: of the reasons.
+    listed: name, reason and whether it was kept, of each that has a reason.
+  """
+
+  def __init__(self):
+    self.counts: Dict[str, int] = collections.Counter()
+    self.listed: List[Dict[str, Any]] = []
+    self._kinds = {
+      "No feature": [],
+      "Several faces: the green one was taken": [],
+      "As the network gets them, some of each shard": [],
+    }
+    self._numbers = [0] * len(self._kinds)
+
+  def add(self, findings: Iterable[Finding]) -> None:
+    """Adds the findings of a shard; most pictures are not kept."""
+    for finding in findings:
+      kind = 2 if not finding.reason else 1 if finding.kept else 0
+      shown = list(self._kinds.values())[kind]
+      self._numbers[kind] += 1
+      if len(shown) < _MAX_PICTURES:
+        shown.append(finding)
+      if finding.reason:
+        several = "several faces, the main one kept"
+        self.counts[several if finding.kept else finding.reason] += 1
+        named = ("name", "reason", "kept")
+        self.listed.append({key: getattr(finding, key) for key in named})
+
+  def page(self, title: str) -> str:
+    """The page, as HTML that needs no other file."""
+    title = html.escape(title)
+    parts = [
+      f"<!doctype html><meta charset=utf-8><title>{title}</title>",
+      f"<style>{_STYLE}</style><h1>{title}</h1>",
+    ]
+    for (heading, found), number in zip(self._kinds.items(), self._numbers):
+      parts += [f"<h2>{heading} ({number})</h2>", *map(_figure, found)]
+    return "\n".join(parts)
 
 
-def _figures(findings: List[Finding]) -> List[str]:
-  figures = []
-  for finding in findings[:_MAX_PICTURES]:
-    text = html.escape(f"{finding.name}  {finding.reason}")
-    image = (
-      f'<img src="data:image/jpeg;base64,{finding.picture}" alt="">'
-      if finding.picture
-      else ""
-    )
-    figures.append(f"<figure>{image}<figcaption>{text}</figcaption></figure>")
-  return figures
+def _figure(finding: Finding) -> str:
+  text = html.escape(f"{finding.name}  {finding.reason}")
+  image = (
+    f'<img src="data:image/jpeg;base64,{finding.picture}" alt="">'
+    if finding.picture
+    else ""
+  )
+  return f"<figure>{image}<figcaption>{text}</figcaption></figure>"

@@ -157,7 +157,7 @@ def extract(
   folder: pathlib.Path,
   workers: int,
   on_shard: Callable[[int, List[Finding]], None],
-) -> Extraction:
+) -> List[pathlib.Path]:
   """Features of all photographs of a listing.
 
   Args:
@@ -170,7 +170,7 @@ def extract(
       finish, and what was found in it.
 
   Returns:
-    The features, in the order of the listing.
+    The finished shards, for `read`, in the order of the listing.
 
   Raises:
     Error: as `Extractor`; if no photograph gave a feature; if the folder is of
@@ -183,8 +183,11 @@ def extract(
   numbers = range(math.ceil(len(listing.entries) / size))
   paths = [folder / f"{number:06}.npz" for number in numbers]
 
+  lost = []
+
   def finished(number):
-    findings = _read(paths[number]).findings
+    findings = read(paths[number]).findings
+    lost.append(sum(not finding.kept for finding in findings))
     count = len(listing.entries[number * size : (number + 1) * size])
     on_shard(count, findings)
 
@@ -215,20 +218,13 @@ def extract(
       ) from error
     finally:
       pool.shutdown(wait=True, cancel_futures=True)
-  shards = [_read(path) for path in paths]
-  found = [shard for shard in shards if len(shard.names)]
-  findings = [finding for shard in shards for finding in shard.findings]
-  if not found:
-    first = findings[0]
+  if sum(lost) == len(listing.entries):
+    first = read(paths[0]).findings[0]
     raise Error(
       f"{listing.source}: no photograph gave a feature; the first is"
       f" {first.name}: {first.reason}."
     )
-  return Extraction(
-    np.concatenate([shard.features for shard in found]),
-    np.concatenate([shard.names for shard in found]),
-    findings,
-  )
+  return paths
 
 
 def remove(folder: pathlib.Path) -> None:
@@ -250,7 +246,8 @@ def _claim(folder: pathlib.Path, key: list) -> None:
   files.write_json(str(path), key)
 
 
-def _read(path: pathlib.Path) -> Extraction:
+def read(path: pathlib.Path) -> Extraction:
+  """Reads a finished shard."""
   with arrays.open_archive(path) as archive:
     features, names, text = (
       arrays.read_entry(archive, name)

@@ -12,7 +12,7 @@ from typing import Any, Dict, Optional, Tuple
 from absl import flags
 
 from tsenh.base import provenance
-from tsenh.data import manifests, streams
+from tsenh.data import feature_sets, manifests, streams
 from tsenh.data.feature_sets import FeatureSet
 from tsenh.training import run_folders, runs
 from tsenh.training.run_folders import Stored
@@ -20,7 +20,7 @@ from tsenh.training.run_folders import Stored
 FEATURES = flags.DEFINE_string(
   "features",
   manifests.default().training,
-  "Training set: a .npz or .npy file, or a shipped name.",
+  "Training set: a .npz or .npy file, a folder of shards, or a shipped name.",
 )
 OUTPUT = flags.DEFINE_string(
   "output", None, "Run folder. (default: in runs/, named after the run)"
@@ -28,6 +28,15 @@ OUTPUT = flags.DEFINE_string(
 OVERWRITE = flags.DEFINE_bool(
   "overwrite", False, "Replace the run that is in the folder."
 )
+
+
+def training_set() -> FeatureSet:
+  """What --features names; the features of shards stay on disk.
+
+  Raises:
+    Error: as `feature_sets.load` does.
+  """
+  return feature_sets.load(FEATURES.value, in_memory=False)
 
 
 def define_step(
@@ -107,7 +116,7 @@ def fit(name: str, codec: Stored, training_set: FeatureSet) -> None:
   run_folders.finish(
     folder, {**config, "code": provenance.code()}, codec, coder
   )
+  bits = streams.mean(coder.bits, codes)
   print(
-    f"{folder}: about {coder.bits(codes).mean():.1f} bits per training feature",
-    file=sys.stderr,
+    f"{folder}: about {bits:.1f} bits per training feature", file=sys.stderr
   )
