@@ -70,6 +70,7 @@ setuptools.setup(
       *("*/config.json", "*/weights.npz", "*/tables.npz"),
       *("enhancers/*/config.json", "enhancers/*/weights.npz"),
       "enhancers/*/high/*",
+      *("images/*/*/config.json", "images/*/*/*.npz"),
     ],
   },
   install_requires=[

@@ -14,6 +14,8 @@ def test_help_teaches(run, module, tmp_path):
   text = process.stdout.decode()
   assert f"python -m tsenh.{module} --" in text
   own = {
+    "decode_image": "--model",
+    "encode_image": "--model",
     "extract_features": "--network",
     "train_codec": "--lambda",
     "train_enhancer": "--low",
