@@ -74,6 +74,7 @@ setuptools.setup(
       "enhancers/*/high/*",
       "expressions/*/*",
       "students/*/*",
+      *("images/*/*/config.json", "images/*/*/*.npz"),
     ],
   },
   install_requires=[

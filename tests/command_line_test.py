@@ -15,6 +15,8 @@ def test_help_teaches(run, module, tmp_path):
   assert f"python -m tsenh.{module} --" in text
   own = {
     "evaluate_student": "--network",
+    "decode_image": "--model",
+    "encode_image": "--model",
     "extract_features": "--network",
     "train_codec": "--lambda",
     "train_enhancer": "--low",

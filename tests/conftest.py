@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import hypothesis
+import numpy as np
 import pytest
 
 from tsenh.base import command_line
@@ -51,7 +52,12 @@ COMMANDS = (
   "export",
   "extract_features",
   "recognise_expression",
+  "train_scalable",
+  "encode_image",
+  "decode_image",
+  "evaluate_scalable",
 )
+FACES64 = ROOT / "tests" / "faces64" / "lfw64.npz"
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +73,14 @@ def pro():
 @pytest.fixture(scope="session")
 def sq():
   return compressor.load("sq-40")
+
+
+@pytest.fixture(scope="session")
+def faces64():
+  """64 faces of LFW, uint8 [64, 64, 64, 3]; see their data card."""
+  from tsenh.recognition import image_sets
+
+  return np.stack([*image_sets.load(str(FACES64)).decode(range(64))])
 
 
 @pytest.fixture(scope="session")

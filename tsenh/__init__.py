@@ -37,6 +37,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if typing.TYPE_CHECKING:
   from tsenh.data.feature_sets import FeatureSet
   from tsenh.features.compressor import Compressor
+  from tsenh.images.codec import ImageCodec
 
 
 def __getattr__(name: str) -> str:
@@ -71,6 +72,23 @@ def load(name: Name, enhancer: typing.Optional[Name] = None) -> "Compressor":
   from tsenh.features import compressor
 
   return compressor.load(os.fspath(name), enhancer and os.fspath(enhancer))
+
+
+def load_scalable(name: Name = "faces64") -> "ImageCodec":
+  """Loads a codec of faces as feature and texture in one file (`.tsi`).
+
+  Args:
+    name: a shipped model, or a folder of `tsenh.train_scalable`.
+
+  Returns:
+    The codec; see `tsenh.images.codec`.
+
+  Raises:
+    tsenh.base.errors.Error: a ValueError; as `load` does.
+  """
+  from tsenh.images import codec
+
+  return codec.load(os.fspath(name))
 
 
 def load_features(name: Name) -> "FeatureSet":

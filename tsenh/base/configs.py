@@ -37,8 +37,13 @@ def _one_of(*values: Any) -> Tuple[str, Callable[[Any], bool]]:
 _DIMENSION = _whole(1, 2**32 - 1)
 _RULES = {
   **dict.fromkeys(
-    ("feature_dim", "code_dim", "hidden_dim", "low_dim", "high_dim"), _DIMENSION
+    (
+      *("feature_dim", "code_dim", "hidden_dim", "low_dim", "high_dim"),
+      *("width", "code_channels"),
+    ),
+    _DIMENSION,
   ),
+  "size": _whole(16, 1024),
   **dict.fromkeys(("clip", "low_clip", "high_clip"), _positive(MAX_CLIP)),
   "num_layers": _whole(2, 1000),
   "num_blocks": _whole(1, 1000),

@@ -1,0 +1,200 @@
+"""The layered codec: layers, cuts, foreign files, and the commands."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from conftest import FACES64
+from PIL import Image
+
+from tsenh.base.errors import Error
+from tsenh.coding import entropy
+from tsenh.data import feature_sets
+from tsenh.images import codec, matching, networks, tsi
+from tsenh.recognition import image_sets
+from tsenh.training import run_folders
+
+
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory):
+  """The folder of a small model with first weights: right in all but looks."""
+  folder = tmp_path_factory.mktemp("model")
+  inner = codec.compressor.load("pro-3e-5")
+  base = networks.Base(64, 128, 4)
+  generator = networks.Generator(64, 128, 4)
+  coder = networks.ResidualCoder(64, 4, 2)
+  faces = np.random.default_rng(0).integers(0, 256, [9, 64, 64, 3], np.uint8)
+  tables = entropy.fit_coder(coder.encode(faces, faces[::-1]))
+  for model, about, coded in (
+    (base, {}, None),
+    (
+      generator,
+      {
+        "codec": "pro-3e-5",
+        "codec_digest": inner.transform.digest(),
+        "base_digest": base.digest(),
+      },
+      None,
+    ),
+    (coder, {"generator_digest": generator.digest()}, tables),
+  ):
+    config = {"kind": model.KIND, **model.architecture(), **about}
+    path = folder / model.PART
+    path.mkdir()
+    run_folders.finish(path, config, model, coded)
+  return folder
+
+
+@pytest.fixture(scope="session")
+def model(untrained):
+  return codec.load(str(untrained))
+
+
+def test_features_and_images_come_back_layer_by_layer(model, faces64):
+  faces = faces64[:5]
+  layers = ["learned", "webp:20", "avif:60"]
+  data = model.compress(faces, layers)
+  features = model.features(data)
+  expected = model.compressor.decompress(
+    model.compressor.compress(model.base.features(faces))
+  )
+  np.testing.assert_allclose(features, expected, atol=1e-5)
+  generated = model.decompress(data, "generated")
+  np.testing.assert_array_equal(generated, model.generator.images(features))
+  header = tsi.read_header(data)
+  end = tsi.HEADER_BYTES + header.base_length
+  errors = []
+  for count, layer in enumerate([None, *tsi.read_layers(data, header)]):
+    if layer:
+      end += tsi.LAYER_BYTES + len(layer.payload)
+    images = model.decompress(data, count)
+    np.testing.assert_array_equal(images, model.decompress(data[:end]))
+    np.testing.assert_array_equal(model.features(data[:end]), features)
+    errors.append(np.square(images.astype(float) - faces).mean())
+  assert end == len(data)
+  np.testing.assert_array_equal(model.decompress(data), images)
+  assert errors[0] > errors[2] > errors[3] and errors[3] < 300
+
+
+def test_sharper_features_take_the_place_of_the_base_networks(model, faces64):
+  faces = feature_sets.load("lfw").features[:5]
+  data = model.compress(faces64[:5], [], faces)
+  own = model.compressor.decompress(model.compressor.compress(faces))
+  np.testing.assert_array_equal(model.features(data), own)
+  with pytest.raises(Error, match="4 features for 5 images"):
+    model.compress(faces64[:5], [], faces[:4])
+
+
+def test_a_face_costs_no_header_of_its_own(model, faces64):
+  features = np.repeat(feature_sets.load("lfw").features[:1], 64, axis=0)
+  one = len(model.compress(faces64[:1], [], features[:1]))
+  many = len(model.compress(faces64, [], features))
+  # 28 of this file, 48 + 12 + 8 of the base layer's, 4 of its payload.
+  assert one - 100 <= many / 64 <= one - 90
+
+
+def test_what_no_codec_takes_is_refused(model, faces64):
+  for images in (faces64.astype(float), faces64[:, :32], faces64[:0]):
+    with pytest.raises(Error, match=r"expected uint8 \[n, 64, 64, 3\]"):
+      model.compress(images)
+  for layer in ("web", "webp", "webp:101", "webp:5:0", "learned:3", "avif:-1"):
+    with pytest.raises(Error, match="no layer"):
+      model.compress(faces64[:1], [layer])
+  with pytest.raises(Error, match="17 layers, but 16"):
+    model.compress(faces64[:1], ["learned"] * 17)
+  data = model.compress(faces64[:1], [])
+  for layers in ("feature", -1, True, 1.0):
+    with pytest.raises(Error, match="expected generated, all or a number"):
+      model.decompress(data, layers)
+  alone = dataclasses.replace(model, residual=None)
+  with pytest.raises(Error, match="has no learned enhancement layer"):
+    alone.compress(faces64[:1])
+  with pytest.raises(Error, match="written with another model"):
+    alone.decompress(data)
+  assert len(alone.features(data)) == 1  # That takes no model.
+
+
+def test_files_that_lie_are_refused(model, faces64):
+  data = model.compress(faces64[:2], ["learned", "webp:5"])
+  header = tsi.read_header(data)
+  base, layers = tsi.read_base(data, header), tsi.read_layers(data, header)
+  more = header._replace(num_faces=3)
+  for read in (model.features, model.decompress):
+    with pytest.raises(Error, match="2 features for 3 faces"):
+      read(tsi.pack(more, base, layers))
+    with pytest.raises(Error, match="2 features, but the limit is 1"):
+      read(tsi.pack(header._replace(num_faces=1), base, layers))
+  swapped = [layers[1]._replace(payload=layers[0].payload)]
+  with pytest.raises(Error, match="enhancement layer 1: a damaged webp"):
+    model.decompress(tsi.pack(header, base, swapped))
+  for bad in (b"", b"\1\0\0\0", layers[1].payload):
+    forged = [layers[0]._replace(payload=bad)]
+    try:
+      model.decompress(tsi.pack(header, base, forged))
+    except Error as error:
+      assert str(error).startswith("enhancement layer 1: ")
+
+
+def test_parts_that_do_not_belong_together_are_refused(untrained, tmp_path):
+  for part in ("base", "generator", "residual"):
+    (tmp_path / part).mkdir()
+    for path in (untrained / part).iterdir():
+      (tmp_path / part / path.name).write_bytes(path.read_bytes())
+  path = tmp_path / "residual" / run_folders.CONFIG
+  config = json.loads(path.read_text())
+  path.write_text(json.dumps({**config, "generator_digest": "0" * 64}))
+  with pytest.raises(Error, match="not trained one behind the other"):
+    codec.load(str(tmp_path))
+  with pytest.raises(Error, match="nor a shipped model"):
+    codec.load(str(tmp_path / "nothing"))
+
+
+def test_costs_name_each_network(model):
+  assert [*model.costs()] == ["base", "generator", "residual"]
+  assert model.costs()["base"]["parameters"] == model.base.cost().parameters
+
+
+@pytest.mark.slow
+def test_from_training_to_files_and_back_by_commands(run, tmp_path):
+  """64 faces teach nothing; the way is the same."""
+  faces = f"--images={FACES64}"
+  for part, more in (
+    ("base", ["--width=4"]),
+    ("generator", ["--width=2"]),
+    ("residual", ["--width=4", "--code_channels=2"]),
+  ):
+    arguments = [f"--part={part}", "--epochs=1", "--batch_size=16", *more]
+    arguments += ["--features=lfw", "--output=model", faces]
+    run("tsenh.train_scalable", *arguments, cwd=tmp_path)
+    if part == "base":
+      config = json.loads((tmp_path / "model/base/config.json").read_text())
+      assert config["last_epoch"]["distance"] > 0
+  run(
+    "tsenh.encode_image",
+    "--model=model",
+    f"--input={FACES64}",
+    "--features=lfw",
+    "--layers=learned,webp:10",
+    "--output=faces.tsi",
+    cwd=tmp_path,
+  )
+  for layers, output in (
+    ("feature", "features.npz"),
+    ("all", "all.png"),
+  ):
+    run(
+      "tsenh.decode_image",
+      "--model=model",
+      "--input=faces.tsi",
+      f"--layers={layers}",
+      f"--output={output}",
+      cwd=tmp_path,
+    )
+  found = feature_sets.load(str(tmp_path / "features.npz")).features
+  names = image_sets.load(str(FACES64)).names.tolist()
+  lfw = feature_sets.load("lfw")
+  true = matching.features_of(names, lfw, "lfw")
+  cosine = (found * true).sum(1) / np.linalg.norm(found, axis=1)
+  assert cosine.mean() > 0.85
+  assert Image.open(tmp_path / "all.png").size == (512, 512)

@@ -1,0 +1,1 @@
+"""Faces as feature and texture in one file: networks, layers, the codec."""

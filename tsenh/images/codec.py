@@ -1,0 +1,301 @@
+"""The layered face codec: images to the bytes of a `.tsi` file and back.
+
+codec = tsenh.load_scalable("faces64")
+data = codec.compress(images, layers=["webp:10"])
+features = codec.features(data)  # For machines: the base layer alone.
+generated = codec.decompress(data, "generated")
+images = codec.decompress(data)  # For people: all layers.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import pathlib
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from tsenh.base import arrays
+from tsenh.base.errors import Error
+from tsenh.coding.entropy import EntropyCoder
+from tsenh.features import compressor
+from tsenh.features.compressor import Compressor
+from tsenh.images import networks, pictures, tsi
+from tsenh.training import run_folders
+
+# What a file may be decoded to; an integer is so many enhancement layers.
+LAYERS = ("feature", "generated", "all")
+LEARNED = "learned"
+SHIPPED = "images/*/base/config.json"
+_DIVISOR = 2
+
+
+class Step(NamedTuple):
+  """What one enhancement layer is coded with.
+
+  Attributes:
+    kind: one of `tsi.KINDS`.
+    quality: of a standard codec, 0 to 100.
+    divisor: of the differences that it codes.
+  """
+
+  kind: str
+  quality: int = 0
+  divisor: int = _DIVISOR
+
+
+def step(text: str) -> Step:
+  """A layer from its name: `learned`, `webp:10` or `webp:10:4`.
+
+  Raises:
+    Error: if there is no such layer.
+  """
+  kind, *numbers = text.split(":")
+  good = kind in tsi.KINDS and all(n.isascii() and n.isdigit() for n in numbers)
+  if good and kind == LEARNED and not numbers:
+    return Step(kind, divisor=0)
+  if good and kind != LEARNED and len(numbers) in (1, 2):
+    found = Step(kind, *map(int, numbers))
+    if found.quality <= 100 and 1 <= found.divisor <= 255:
+      return found
+  raise Error(
+    f"no layer {text!r}; expected learned, or webp:QUALITY, avif:QUALITY or"
+    " jpeg2000:QUALITY with a quality of 0 to 100, and behind another colon, if"
+    " it is not 2, what differences are divided by."
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageCodec:
+  """A feature codec, the networks between features and images, and a file.
+
+  Attributes:
+    name: what the user called it.
+    compressor: of the features.
+    base: image to feature.
+    generator: decoded feature to image.
+    residual: the learned enhancement layer and its entropy coder, if any.
+  """
+
+  name: str
+  compressor: Compressor
+  base: networks.Base
+  generator: networks.Generator
+  residual: Optional[Tuple[networks.ResidualCoder, EntropyCoder]] = None
+
+  @functools.cached_property
+  def digest(self) -> bytes:
+    """8 bytes that tell what decodes the layers behind the base."""
+    sha = hashlib.sha256(self.generator.digest().encode())
+    if self.residual:
+      for part in self.residual:
+        sha.update(part.digest().encode())
+    return sha.digest()[:8]
+
+  def compress(
+    self,
+    images: np.ndarray,
+    layers: Sequence[str] = (LEARNED,),
+    features: Optional[np.ndarray] = None,
+  ) -> bytes:
+    """Compresses faces to the bytes of a `.tsi` file (FORMAT.md).
+
+    Args:
+      images: uint8 [n, size, size, 3], RGB, aligned.
+      layers: what each enhancement layer is coded with; see `step`.
+      features: float32 [n, dim], to put into the base layer in place of the
+        base network's: those of the same faces when they were sharper.
+
+    Returns:
+      The whole file.
+
+    Raises:
+      Error: if these are no such images or features, or no such layers.
+    """
+    images, steps = self._check(images), [step(text) for text in layers]
+    if len(steps) > tsi.MAX_LAYERS:
+      raise Error(f"{len(steps)} layers, but {tsi.MAX_LAYERS} are the most.")
+    if features is None:
+      features = self.base.features(images)
+    elif len(features) != len(images):
+      raise Error(f"{len(features)} features for {len(images)} images.")
+    base = self.compressor.compress(features)
+    drawn = self.generator.images(self.compressor.decompress(base))
+    coded = []
+    for one in steps:
+      payload, drawn = self._encode(one, images, drawn)
+      coded.append(tsi.Layer(one.kind, one.divisor, payload))
+    size = self.generator.size
+    header = tsi.Header(0, size, len(images), self.digest, 0)
+    return tsi.pack(header, base, coded)
+
+  def features(self, data: bytes) -> np.ndarray:
+    """The features of a file, float32 [n, dim], from its base layer alone.
+
+    Raises:
+      Error: if the file is damaged or another codec's.
+    """
+    header = tsi.read_header(data)
+    base = tsi.read_base(data, header)
+    found = self.compressor.decompress(base, max_features=header.num_faces)
+    if len(found) != header.num_faces:
+      raise Error(
+        f"the base layer has {len(found)} features for {header.num_faces}"
+        " faces; the file is damaged."
+      )
+    return found
+
+  def decompress(self, data: bytes, layers="all") -> np.ndarray:
+    """The images of a file.
+
+    Args:
+      data: what `compress` returned, whole or cut off behind a layer.
+      layers: "generated", "all" that are there, or how many enhancement layers
+        to add at the most.
+
+    Returns:
+      uint8 [n, size, size, 3], RGB.
+
+    Raises:
+      Error: if the file is damaged or another codec's, or ends within a layer
+        that is asked for.
+    """
+    most = {"generated": 0, "all": tsi.MAX_LAYERS}.get(layers, layers)
+    if type(most) is not int or most < 0:
+      raise Error(f"layers is {layers!r}, expected generated, all or a number.")
+    header = tsi.read_header(data)
+    if (header.size, header.model_digest) != (self.generator.size, self.digest):
+      raise Error(f"written with another model than {self.name}.")
+    found = tsi.read_layers(data, header, most)
+    drawn = self.generator.images(self.features(data))
+    for number, layer in enumerate(found, 1):
+      try:
+        drawn = self._decode(layer, drawn)
+      except Error as error:
+        raise Error(f"enhancement layer {number}: {error}") from error
+    return drawn
+
+  def _check(self, images: np.ndarray) -> np.ndarray:
+    images, size = np.asarray(images), self.generator.size
+    expected = (size, size, networks.CHANNELS)
+    if (
+      images.dtype != np.uint8
+      or images.shape[1:] != expected
+      or not len(images)
+    ):
+      raise Error(
+        f"images are {images.dtype} of shape {list(images.shape)}, expected"
+        f" uint8 [n, {size}, {size}, 3]."
+      )
+    tsi.check_pixels(len(images), size)
+    return images
+
+  def _learned(self) -> Tuple[networks.ResidualCoder, EntropyCoder]:
+    if self.residual is None:
+      raise Error(f"{self.name} has no learned enhancement layer.")
+    return self.residual
+
+  def _encode(self, one: Step, images, drawn) -> Tuple[bytes, np.ndarray]:
+    """The payload of a layer, and the images that a reader has with it."""
+    if one.kind == LEARNED:
+      coder, entropy = self._learned()
+      payload = entropy.pack_shared(coder.encode(images, drawn))
+    else:
+      change = pictures.differences(images, drawn, one.divisor)
+      payload = pictures.encode(change, one.kind, one.quality)
+    return payload, self._decode(
+      tsi.Layer(one.kind, one.divisor, payload), drawn
+    )
+
+  def _decode(self, layer: tsi.Layer, drawn: np.ndarray) -> np.ndarray:
+    n, size = len(drawn), self.generator.size
+    if layer.kind == LEARNED:
+      coder, entropy = self._learned()
+      codes = entropy.unpack_shared(layer.payload, n)
+      return coder.decode(codes, drawn)
+    change = pictures.decode(layer.payload, layer.kind, n, size)
+    return pictures.add(drawn, change, layer.divisor)
+
+  def costs(self) -> Dict[str, Dict[str, int]]:
+    """Parameters and multiply-adds of each network."""
+    parts = [self.base, self.generator, *(self.residual or ())[:1]]
+    return {part.name: part.cost()._asdict() for part in parts}
+
+
+def names() -> List[str]:
+  """The models that come with the package."""
+  found = run_folders.shipped(SHIPPED).values()
+  return sorted(folder.parent.name for folder in found)
+
+
+def find(name: str) -> pathlib.Path:
+  """The folder of a shipped model or of a run of `train_scalable`.
+
+  Raises:
+    Error: if there is none.
+  """
+  for folder in run_folders.shipped(SHIPPED).values():
+    if folder.parent.name == name:
+      return folder.parent
+  path = pathlib.Path(name)
+  if not (path / "base" / run_folders.CONFIG).is_file():
+    known = ", ".join(names()) or "none"
+    raise Error(
+      f"{name}: neither a folder of train_scalable (no base/config.json in it)"
+      f" nor a shipped model ({known})."
+    )
+  return path
+
+
+def read_part(folder, kind) -> Tuple[Any, compressor.Run]:
+  """Reads a part of a model.
+
+  Args:
+    folder: the model's.
+    kind: the class of the part.
+
+  Returns:
+    The network and its run.
+
+  Raises:
+    Error: as `compressor.read_run` does.
+  """
+  run = compressor.read_run(
+    str(pathlib.Path(folder) / kind.PART), {kind.KIND: kind}
+  )
+  return run.build(), run
+
+
+def load(name: str) -> ImageCodec:
+  """Loads a layered face codec.
+
+  Args:
+    name: a shipped model, or a folder of `train_scalable`.
+
+  Raises:
+    Error: if there is none, a part is unfinished or damaged, or the parts were
+      not trained one behind the other.
+  """
+  folder = find(name)
+  base, _ = read_part(folder, networks.Base)
+  generator, run = read_part(folder, networks.Generator)
+  inner = compressor.load(str(run.config.get("codec")))
+  residual = None
+  bound = [
+    (inner.transform.digest(), run.config.get("codec_digest")),
+    (base.digest(), run.config.get("base_digest")),
+  ]
+  if (folder / networks.ResidualCoder.PART / run_folders.CONFIG).exists():
+    coder, coder_run = read_part(folder, networks.ResidualCoder)
+    path = coder_run.folder / run_folders.TABLES
+    entropy = EntropyCoder.from_tables(arrays.read_all(path), path)
+    residual = (coder, entropy)
+    found = coder_run.config
+    bound += [
+      (generator.digest(), found.get("generator_digest")),
+      (entropy.digest(), found.get("table_digest")),
+      (entropy.code_dim, coder.code_dim),
+    ]
+  if any(digest != expected for digest, expected in bound):
+    raise Error(f"{name}: its parts were not trained one behind the other.")
+  return ImageCodec(name, inner, base, generator, residual)

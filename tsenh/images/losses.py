@@ -1,0 +1,169 @@
+"""What the networks of the layered face codec are trained for.
+
+All of these are sums of few terms whose weights are flags of `train_scalable`;
+the paper's abstract names the tasks and no more.
+"""
+
+import tensorflow as tf
+
+from tsenh.features import coarse
+
+# Paper-silent (image_jitter): images are mirrored at random, and get noise of
+# random strength, at most this, before the base network sees them. What a
+# network of clean images takes for a feature a generator learns to fake.
+JITTER = 0.08
+# Paper-silent (image_frame): a pixel darker than this in all channels has no
+# part in a loss: where a photograph ended, its crop was filled with black.
+DARKEST = 8 / 255
+# Random numbers of one image that `mirror` and `jitter` take.
+NOISE_DIM = 4
+LOG_2 = 0.6931471805599453
+
+
+def mirror(images, noise):
+  """Every second image mirrored, at random.
+
+  Args:
+    images: float32 [batch, h, w, c].
+    noise: float32 [batch, NOISE_DIM], uniform in [-0.5, 0.5).
+  """
+  return tf.where(noise[:, :1, None, None] < 0, images, images[:, :, ::-1])
+
+
+def jitter(images, noise):
+  """Images with Gaussian noise of random strength; arguments as `mirror`."""
+  seed = tf.cast(noise[0, 1:3] * 2.0**30, tf.int32)
+  strength = JITTER * (noise[:, 3, None, None, None] + 0.5)
+  added = tf.random.stateless_normal(tf.shape(images), seed)
+  return images + strength * added
+
+
+def seen(images):
+  """Where an image is more than its black frame: float32 [batch, h, w, 1]."""
+  brightest = tf.reduce_max(images, 3, keepdims=True)
+  return tf.cast(brightest > DARKEST, tf.float32)
+
+
+def squared_error(images, others, mask):
+  """Mean squared error over the pixels that are seen, a scalar."""
+  errors = mask * tf.reduce_mean(tf.square(images - others), 3, keepdims=True)
+  return tf.reduce_sum(errors) / (tf.reduce_sum(mask) + 1)
+
+
+def absolute_error(images, others, mask):
+  """Mean absolute error over the pixels that are seen, a scalar."""
+  errors = mask * tf.reduce_mean(tf.abs(images - others), 3, keepdims=True)
+  return tf.reduce_sum(errors) / (tf.reduce_sum(mask) + 1)
+
+
+def cosine_distance(features, others):
+  """1 minus the cosine of rows of unit length, the mean over the batch."""
+  return 1 - tf.reduce_mean(tf.reduce_sum(features * others, 1))
+
+
+def base_loss(base, classes, images, noise, features, people, weights):
+  """Of the base network: recognition, twice, and reconstruction.
+
+  Args:
+    base: the `Base`.
+    classes: float32 [people, dim], centres of the people; trained.
+    images: float32 [batch, size, size, 3], in [0, 1].
+    noise: float32 [batch, NOISE_DIM].
+    features: float32 [batch, dim], the teacher's, of unit length.
+    people: int32 [batch], from `coarse.labels`.
+    weights: of identity and of reconstruction; that of the teacher is 1.
+
+  Returns:
+    The loss and its three parts: cosine distance to the teacher, the softmax
+    over people, and the squared error of the sketch.
+  """
+  identity, reconstruction = weights
+  images = mirror(images, noise)
+  found = base(jitter(images, noise))
+  distance = cosine_distance(found, features)
+  softmax = coarse.softmax_loss(found, people, classes)
+  small = tf.nn.avg_pool2d(
+    images, *[images.shape[1] // base.SKETCH_SIZE] * 2, "VALID"
+  )
+  sketch = tf.reshape(base.sketch(found), tf.shape(small))
+  error = squared_error(small, sketch, seen(small))
+  loss = distance + identity * softmax + reconstruction * error
+  return loss, distance, softmax, error
+
+
+def generator_loss(
+  generator, base, images, noise, decoded, features, consistency
+):
+  """Of the generator: its pixels, and the feature that its image has.
+
+  Args:
+    generator: the `Generator`.
+    base: the `Base`, frozen, which judges.
+    images: float32 [batch, size, size, 3], in [0, 1].
+    noise: float32 [batch, NOISE_DIM].
+    decoded: float32 [batch, dim], features as the codec decodes them.
+    features: float32 [batch, dim], as they were before, of unit length.
+    consistency: weight of the second part; that of the pixels is 1.
+
+  Returns:
+    The loss and its two parts: the absolute error of the pixels, and the
+    cosine distance of the generated face's feature to the original one.
+  """
+  generated = generator(decoded)
+  error = absolute_error(images, generated, seen(images))
+  found = base(jitter(mirror(generated, noise), noise))
+  distance = cosine_distance(found, features)
+  return error + consistency * distance, error, distance
+
+
+def laplace_bits(codes, scales):
+  """Bits of noisy or rounded codes under Laplace distributions around zero.
+
+  Args:
+    codes: float32 [batch, code_dim].
+    scales: float32 [code_dim], above zero.
+
+  Returns:
+    float32 [batch]: -log2 of the probability of the interval of length one
+    around each element, summed.
+  """
+  away = tf.abs(codes)
+  far = 0.5 * (
+    tf.exp(-tf.maximum(away - 0.5, 0.0) / scales)
+    - tf.exp(-(away + 0.5) / scales)
+  )
+  near = 1 - 0.5 * (
+    tf.exp(-tf.maximum(0.5 - away, 0.0) / scales)
+    + tf.exp(-(away + 0.5) / scales)
+  )
+  mass = tf.where(away > 0.5, far, near)
+  return -tf.reduce_sum(tf.math.log(tf.maximum(mass, 1e-9)), 1) / LOG_2
+
+
+def residual_loss(
+  coder, base, log_scales, images, noise, generated, features, lmbda, weight
+):
+  """Of the learned enhancement layer: D + lambda R, and the feature it shows.
+
+  Args:
+    coder: the `ResidualCoder`.
+    base: the `Base`, frozen, which judges.
+    log_scales: float32 [code_dim], of `laplace_bits`; trained.
+    images: float32 [batch, size, size, 3], in [0, 1].
+    noise: float32 [batch, NOISE_DIM + code_dim]; the latter part stands in for
+      rounding.
+    generated: as `images`, what the generator made of the decoded features.
+    features: float32 [batch, dim], of the original faces, of unit length.
+    lmbda: weight of a bit, as of the squared error of pixels in [0, 1].
+    weight: of the cosine distance of the sum's feature to the original one.
+
+  Returns:
+    The loss, the squared error, the cosine distance, the bits of a face.
+  """
+  images, generated = (mirror(x, noise) for x in (images, generated))
+  code = coder.latent(images, generated) + noise[:, NOISE_DIM:]
+  decoded = coder.decode_latent(code, generated)
+  error = squared_error(images, decoded, seen(images))
+  distance = cosine_distance(base(jitter(decoded, noise)), features)
+  bits = tf.reduce_mean(laplace_bits(code, tf.exp(log_scales)))
+  return error + weight * distance + lmbda * bits, error, distance, bits

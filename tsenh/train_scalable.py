@@ -1,0 +1,307 @@
+"""Trains the layered face codec: base network, generator, residual coder.
+
+  python -m tsenh.train_scalable --images=faces64.npz --output=runs/scalable
+  python -m tsenh.train_scalable --part=generator --images=faces64.npz \
+    --output=runs/scalable
+  python -m tsenh.train_scalable --part=residual --images=faces64.npz \
+    --output=runs/scalable
+
+Each part is a run in a folder of its own, --output/PART, and is trained behind
+those before it, which stay as they are. --images is a packed set, a folder or a
+tar file of aligned faces, --features a feature set with the same names: what
+the base network learns to say of them. About a quarter of an hour for each part
+and 70,000 faces on one core; --resume continues a run.
+"""
+
+import math
+import pathlib
+
+import numpy as np
+from absl import flags
+
+from tsenh.base import command_line
+from tsenh.base.errors import Error
+from tsenh.data import feature_sets, manifests, streams
+from tsenh.data.feature_sets import FeatureSet
+from tsenh.images import matching
+from tsenh.recognition import image_sets
+from tsenh.training import command, recipe, run_folders
+
+_FITTED = 20000  # Faces whose codes make the tables of the residual coder.
+_PARTS = ("base", "generator", "residual")
+_PART = flags.DEFINE_enum(
+  "part", "base", _PARTS, "What to train; each needs those before it."
+)
+_IMAGES = flags.DEFINE_string(
+  "images", None, "Aligned faces: a packed set (.npz), a folder or a tar file."
+)
+_CODEC = flags.DEFINE_string(
+  "codec",
+  "pro-3e-5",
+  "Whose decoded features the generator learns to draw:"
+  f" {run_folders.codec_help()}.",
+)
+_SIZE = flags.DEFINE_integer(
+  "size", 64, "Pixels of an image's side, a multiple of 16.", 16, 1024
+)
+_WIDTH = flags.DEFINE_integer(
+  "width",
+  None,
+  "Channels of the first layer, of the generator before the last. (default:"
+  " 48, of the generator 32)",
+  lower_bound=1,
+)
+_IDENTITY = flags.DEFINE_float(
+  "identity", 0.02, "Of the base network: weight of the people's softmax."
+)
+_RECONSTRUCTION = flags.DEFINE_float(
+  "reconstruction",
+  1.0,
+  "Of the base network: weight of its second task, to draw the face; 0 trains"
+  " for recognition alone.",
+)
+_CONSISTENCY = flags.DEFINE_float(
+  "consistency",
+  None,
+  "Of the others: weight of the cosine distance between the feature of the face"
+  " that they draw and the original one. (default: 0.3, of residual 0.02)",
+)
+_LAMBDA = flags.DEFINE_float(
+  "lambda", 1.5e-5, "Of residual: weight of a bit of a face."
+)
+_CODE_CHANNELS = flags.DEFINE_integer(
+  "code_channels", 12, "Of residual: channels of its code.", lower_bound=1
+)
+for _module, _names in (
+  (command, ("features", "output", "overwrite")),
+  (recipe, ("epochs", "batch_size", "learning_rate", "seed", "resume")),
+):
+  for _name in _names:  # So that --help shows these and not the others.
+    flags.declare_key_flag(_name)
+flags.mark_flags_as_required(["images", "output"])
+for _flag in (_IDENTITY, _RECONSTRUCTION, _CONSISTENCY, _LAMBDA):
+  flags.register_validator(
+    _flag.name,
+    lambda value: value is None or 0 <= value < math.inf,
+    "expected a finite number, 0 or more",
+  )
+flags.register_validator(
+  "size", lambda value: value % 16 == 0, "expected a multiple of 16"
+)
+flags.set_default(command.FEATURES, manifests.default().held_in)
+flags.set_default(recipe.EPOCHS, 5)
+flags.set_default(recipe.BATCH_SIZE, 64)
+flags.set_default(recipe.LEARNING_RATE, 5e-4)
+
+
+def _read() -> tuple:
+  """Images uint8 [n, size, size, 3] and what is known of the same faces.
+
+  Raises:
+    Error: if there are none that both sets have.
+  """
+  known = feature_sets.load(command.FEATURES.value)
+  found = image_sets.load(_IMAGES.value)
+  if known.names is None:
+    raise Error(f"{command.FEATURES.value}: has no names to find images by.")
+  rows = matching.rows(found.names.tolist(), known.names.tolist())
+  there = np.flatnonzero(rows >= 0)
+  if not len(there):
+    raise Error(f"{_IMAGES.value}: no image has a name of a feature.")
+  size = _SIZE.value
+  images = np.empty([len(there), size, size, 3], np.uint8)
+  with command_line.progress(len(there), "image", "decode") as bar:
+    for i, image in enumerate(found.decode(there, size)):
+      images[i] = image
+      bar.update(1)
+  rows = rows[there]
+  identities = known.identities
+  if identities is None:
+    identities = np.full(len(known.features), -1)
+  return images, FeatureSet(known.features[rows], None, identities[rows])
+
+
+def _train(model, loss_fn, metrics, examples, faces, noise_dim, **more):
+  """Trains a part in its run folder; a finished one is left as it is.
+
+  Args:
+    model: of the part.
+    loss_fn: see `Trainer`, as are `metrics`, `examples` and `noise_dim`.
+    metrics: names.
+    examples: arrays by name.
+    faces: the features of the images.
+    noise_dim: of the noise.
+    **more: `variables`, which serve training alone; `fit`, which gives the
+      entropy coder of the trained part; all else determines the trained bits.
+  """
+  part = _PART.value
+  variables, fit = more.pop("variables", None), more.pop("fit", None)
+  flags.FLAGS.output = str(pathlib.Path(command.OUTPUT.value) / part)
+  about = {"images": pathlib.Path(_IMAGES.value).name, **more}
+  folder, config = recipe.open_run(part, model, faces, **about)
+  if config is None:
+    return
+  config = recipe.train(
+    model,
+    loss_fn,
+    metrics,
+    examples,
+    folder,
+    config,
+    part,
+    noise_dim,
+    training_variables=variables,
+    decay_epochs=config["epochs"],
+    xla=False,
+  )
+  last = config["last_epoch"]
+  text = ", ".join(f"{name} {last[name]:.4g}" for name in metrics[1:])
+  model.assign(model.arrays())  # Half precision from here on.
+  recipe.finish(folder, config, model, text, fit and fit())
+
+
+def _train_base(images, faces):
+  import tensorflow as tf
+
+  from tsenh.features import coarse
+  from tsenh.images import losses, networks
+
+  dim = faces.features.shape[1]
+  width = _WIDTH.value or 48
+  base = networks.Base(_SIZE.value, dim, width, recipe.SEED.value)
+  people = coarse.labels(faces.identities)
+  if people.max() < 0:
+    raise Error(f"{command.FEATURES.value}: has no person with two faces.")
+  classes = tf.Variable(coarse.centres(faces.features, people))
+  weights = (_IDENTITY.value, _RECONSTRUCTION.value)
+
+  def loss_fn(batch, noise):
+    return losses.base_loss(
+      base,
+      classes,
+      networks.to_unit(batch["images"]),
+      noise,
+      batch["features"],
+      batch["people"],
+      weights,
+    )
+
+  _train(
+    base,
+    loss_fn,
+    ("loss", "distance", "softmax", "error"),
+    {"images": images, "features": faces.features, "people": people},
+    faces,
+    losses.NOISE_DIM,
+    variables={"classes": classes},
+    identity=weights[0],
+    reconstruction=weights[1],
+  )
+
+
+def _decoded(faces):
+  """The codec, and the features as it decodes them."""
+  from tsenh.features import compressor
+
+  codec = compressor.load(_CODEC.value)
+  transform = codec.transform
+  codes = streams.in_chunks(transform.encode, faces.features)
+  return codec, streams.in_chunks(transform.decode, codes)
+
+
+def _train_generator(images, faces):
+  from tsenh.images import codec, losses, networks
+
+  base = codec.read_part(command.OUTPUT.value, networks.Base)[0]
+  inner, decoded = _decoded(faces)
+  dim = decoded.shape[1]
+  width = _WIDTH.value or 32
+  generator = networks.Generator(_SIZE.value, dim, width, recipe.SEED.value)
+  consistency = 0.3 if _CONSISTENCY.value is None else _CONSISTENCY.value
+
+  def loss_fn(batch, noise):
+    return losses.generator_loss(
+      generator,
+      base,
+      networks.to_unit(batch["images"]),
+      noise,
+      batch["decoded"],
+      batch["features"],
+      consistency,
+    )
+
+  _train(
+    generator,
+    loss_fn,
+    ("loss", "error", "distance"),
+    {"images": images, "features": faces.features, "decoded": decoded},
+    faces,
+    losses.NOISE_DIM,
+    consistency=consistency,
+    base_digest=base.digest(),
+    codec=pathlib.Path(_CODEC.value).name,
+    codec_digest=inner.transform.digest(),
+  )
+
+
+def _train_residual(images, faces):
+  import tensorflow as tf
+
+  from tsenh.coding import entropy
+  from tsenh.images import codec, losses, networks
+
+  base = codec.read_part(command.OUTPUT.value, networks.Base)[0]
+  generator = codec.read_part(command.OUTPUT.value, networks.Generator)[0]
+  generated = generator.images(_decoded(faces)[1])
+  width = _WIDTH.value or 48
+  coder = networks.ResidualCoder(
+    _SIZE.value, width, _CODE_CHANNELS.value, seed=recipe.SEED.value
+  )
+
+  def fit():
+    rows = slice(_FITTED)
+    return entropy.fit_coder(coder.encode(images[rows], generated[rows]))
+
+  log_scales = tf.Variable(tf.zeros(coder.code_dim))
+  consistency = 0.02 if _CONSISTENCY.value is None else _CONSISTENCY.value
+
+  def loss_fn(batch, noise):
+    return losses.residual_loss(
+      coder,
+      base,
+      log_scales,
+      networks.to_unit(batch["images"]),
+      noise,
+      networks.to_unit(batch["generated"]),
+      batch["features"],
+      _LAMBDA.value,
+      consistency,
+    )
+
+  _train(
+    coder,
+    loss_fn,
+    ("loss", "error", "distance", "bits"),
+    {"images": images, "features": faces.features, "generated": generated},
+    faces,
+    losses.NOISE_DIM + coder.code_dim,
+    variables={"log_scales": log_scales},
+    fit=fit,
+    consistency=consistency,
+    generator_digest=generator.digest(),
+    **{"lambda": _LAMBDA.value},
+  )
+
+
+def main():
+  images, faces = _read()
+  train = {
+    "base": _train_base,
+    "generator": _train_generator,
+    "residual": _train_residual,
+  }
+  train[_PART.value](images, faces)
+
+
+if __name__ == "__main__":
+  command_line.run(main)
