@@ -14,11 +14,14 @@ def test_help_teaches(run, module, tmp_path):
   text = process.stdout.decode()
   assert f"python -m tsenh.{module} --" in text
   own = {
+    "evaluate_expression": "--model",
     "evaluate_student": "--network",
     "decode_image": "--model",
     "encode_image": "--model",
     "extract_features": "--network",
+    "recognise_expression": "--model",
     "train_codec": "--lambda",
+    "train_expression": "--data",
     "train_enhancer": "--low",
     "train_lda": "--bits",
     "train_pca": "--step",
@@ -27,7 +30,7 @@ def test_help_teaches(run, module, tmp_path):
     "train_student": "--size",
   }
   assert own.get(module, "--codec") in text
-  if module.startswith("train"):
+  if module.startswith("train") and module != "train_expression":
     assert "--features" in text
   if module in ("train_codec", "train_enhancer", "train_sq_enhancer"):
     assert re.search(r"--epochs: Epochs.\s+\(default: '40'\)", text)
