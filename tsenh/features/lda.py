@@ -123,7 +123,7 @@ def step_for(bits: float, coder: TransformCoder, features: np.ndarray) -> float:
   latent = coder.latent(features) * coder.step
 
   def bits_at(step: float) -> float:
-    codes = np.rint(latent / step).astype(np.int32)
+    codes = coder.quantize(latent / step)
     return entropy.fit_coder(codes).bits(codes).mean()
 
   least = np.abs(latent).max() / (entropy.MAX_SYMBOLS // 2)
