@@ -11,6 +11,7 @@ FUZZ := $(VENV)/.fuzz
 LAMBDAS := 1e-4 1e-5 1e-6 1e-7
 BETWEEN := 3e-5 3e-6 # The half decades where rate jumps.
 QPS := 50 45 40 30
+AHEAD_BITS := 64 78 101 128
 LONG_EPOCHS := 400
 DLIB_EPOCHS := 282 # Of its smaller set, as many updates as rank 64's 40.
 RESULTS := experiments/results
@@ -121,6 +122,12 @@ checkpoints: $(ALL) ## Make the shipped codecs again (about two hours)
 	$(PY) -m tsenh.train_enhancer --low=build/checkpoints/pro-1e-4 \
 	  --high=build/checkpoints/pro-1e-6 \
 	  --output=build/checkpoints/enhancers/pro-e-1e-4
+	for b in $(AHEAD_BITS); do \
+	  $(PY) -m tsenh.train_lda --bits=$$b --output=build/checkpoints/ahead-$$b \
+	    || exit 1; \
+	  $(PY) -m tsenh.train_lda --bits=$$b --features=rank64-faces \
+	    --output=build/checkpoints/rank64-ahead-$$b || exit 1; \
+	done
 	for q in $(QPS); do \
 	  $(PY) -m tsenh.train_sq --qp=$$q --output=build/checkpoints/sq-$$q \
 	    || exit 1; \

@@ -29,6 +29,8 @@ LONG_EPOCHS = 400
 SEEDS = range(5)
 BITS = (128, 256, 512, 1024)
 RQ_BITS = (64, 96, 128, 192, 256)
+LDA_BITS = (64, 78, 101, 128)  # Where bars are (docs/ahead.md).
+LDA_BITS_BEYOND = (40, 192, 256)
 PCA_STEPS = (0.4, 0.28, 0.2, 0.14, 0.1, 0.07, 0.05, 0.035, 0.025)
 SHORT_PCA_STEPS = (0.14, 0.1, 0.07, 0.05)
 # About the seconds of each kind of job beside another one, of a baseline those
@@ -41,9 +43,11 @@ SECONDS = {
   "train_sq_enhancer": 60,
   "train_sq": 5,
   "train_pca": 5,
+  "train_lda": 8,
   "none": 8,
   "sq": 8,
   "pca": 8,
+  "lda": 8,
   "pro": 8,
   "lsh": 2,
   "itq": 30,
@@ -240,6 +244,13 @@ class _Plan:
     self.fit(f"pca-{step}", "train_pca", [f"--step={step}"])
     self.evaluate(f"pca-{step}")
 
+  def lda(self, bits: int, variant: str = "") -> None:
+    """Adds LDA at so many bits of a training feature; see `LDA_VARIANTS`."""
+    name = f"lda+{variant}-{bits}" if variant else f"lda-{bits}"
+    own_flags = LDA_VARIANTS[variant] if variant else []
+    self.fit(name, "train_lda", [f"--bits={bits}", *own_flags])
+    self.evaluate(name)
+
   def baseline(
     self,
     kind: str,
@@ -270,6 +281,20 @@ class _Plan:
 
     self.fit(method, "train_pca", own_flags, like)
     self.evaluate(method)
+
+
+# Plain LDA, and what the recipe of `train_lda` has more, each alone.
+_PLAIN = {"dim": "48", "shrinkage": "0", "decoding": "least_squares"}
+_MORE = {
+  "plain": {},
+  "few": {"dim": None},
+  "shrunk": {"shrinkage": None},
+  "metric": {"decoding": None},
+}
+LDA_VARIANTS = {
+  name: [f"--{k}={v}" for k, v in {**_PLAIN, **own}.items() if v]
+  for name, own in _MORE.items()
+}
 
 
 def matching_step(training_set: str, test_set: str, bits: float) -> float:
@@ -348,6 +373,11 @@ def paper_plan(
       plan.pca_at(like, f"pca-at-pro-{lmbda}-e{epochs}")
   for step in PCA_STEPS:
     plan.pca(step)
+  for bits in (*LDA_BITS, *LDA_BITS_BEYOND):
+    plan.lda(bits)
+  for bits in LDA_BITS:
+    for variant in LDA_VARIANTS:
+      plan.lda(bits, variant)
   for qp in QPS:
     plan.sq(qp, EPOCHS, seeds)
   for bits in BITS:

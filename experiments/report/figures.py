@@ -115,7 +115,9 @@ def _draw_over_rate(key: str, title: str, study: Study):
 
 def draw_rate_accuracy(study: Study):
   """Accuracy of every method over bits per face, in up to three panels."""
-  points = reader.summary(study).query("family != 'pca-at-pro'")
+  points = reader.summary(study).query(
+    "family != 'pca-at-pro' and variant == ''"
+  )
   others = [family for panel in _PANELS.values() for family in panel]
   rest = [family for family in points["family"] if family not in others]
   panels = {"PRO, PRO-E and PCA": ["pro", *rest], **_PANELS}
@@ -170,6 +172,7 @@ def draw_dense(study: Study):
   """TAR at FAR 1e-4 among all pairs of the test set, over bits per face."""
   points = reader.summary(study).dropna(subset="tar_at_far_1e-4")
   points = points[~points["family"].isin(("sq-mid", "pca-at-pro"))]
+  points = points[points["variant"] == ""]
   if not any(points["family"] != "none"):
     return None
   figure, axes = plt.subplots(figsize=(_WIDTH, 5.4))

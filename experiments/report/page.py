@@ -11,6 +11,7 @@ import markdown
 
 from experiments import choices
 from experiments.report import (
+  ahead,
   enhancer,
   figures,
   low_resolution,
@@ -33,12 +34,13 @@ PAPERS = {
   for i, name in enumerate(choices.TEACHERS)
 }
 # The pages, and the parts of the others: `render_...` of one of these modules.
-_RENDERING = (measurements, low_resolution, enhancer)
+_RENDERING = (measurements, low_resolution, enhancer, ahead)
 PAGES = {
   **dict.fromkeys(PAPERS, ""),
   "DEVIATIONS.md": "sensitivity elements teachers effort hashing sq_sweep",
   "FORMAT.md": "portable",
   "docs/enhancer.md": "worth why",
+  "docs/ahead.md": "ahead_bars ahead ahead_rates directions",
   "docs/low-resolution.md": "students selection ways student_speed",
   "docs/porting.md": "exports",
   "docs/benchmarks.md": "speed peers",

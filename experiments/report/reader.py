@@ -31,6 +31,7 @@ FAMILIES = (
   *QUANTIZATION,
   "pca",
   "pca-at-pro",
+  "lda",
   *HASHING,
   "pro-d",
 )
@@ -209,7 +210,8 @@ def _disagreement(row, role: Optional[str]) -> str:
       found = (row.get(part) or {}).get(key)
       if found != value:
         return f"{part}: {key} {found}, expected {value:g} from its name"
-  for flag in {**plans.VARIANTS, **plans.DECODERS}.get(row["variant"], ()):
+  varied = {**plans.VARIANTS, **plans.DECODERS}
+  for flag in varied.get(row["variant"], ()):
     if not jobs.agrees(row["enhancer_training"], flag):
       return f"enhancer_training: not of {flag}, as its name says"
   return ""

@@ -25,7 +25,7 @@ TESTED = {
 }
 # What PRO, trained by the paper's recipe, is compared with at other bits.
 # SQ at mid-point is left out: an offset cancels in the distance of two faces.
-PEERS = ("sq", "sq-e", "pq", "opq", "rq", *reader.HASHING)
+PEERS = ("sq", "sq-e", "pq", "opq", "rq", "lda", *reader.HASHING)
 NOT_MEASURED = "*Not measured.*"
 _RECIPE = f"family == 'pro' and epochs == {published.EPOCHS}"
 
@@ -215,7 +215,7 @@ def comparisons(study: Study) -> pd.DataFrame:
     key = "dense" if metric else "hits"
     for _, row in summary(study).iterrows():
       own = row["runs"].set_index("seed")[key]
-      if row["family"] in PEERS:
+      if row["family"] in PEERS and not row["variant"]:
         recipe = runs.query(_RECIPE)
         recipe = recipe[recipe[key].notna()]
         second = rates.interpolate_seeds(recipe, key, row["bits"])

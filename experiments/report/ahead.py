@@ -1,0 +1,133 @@
+"""What stands between the markers of docs/ahead.md.
+
+LDA at few bits: beside PRO and the peers on the test sets, and what its recipe
+was chosen by, on held-out people.
+"""
+
+import pathlib
+from typing import List
+
+import pandas as pd
+
+from experiments import published, staleness
+from experiments.report import measurements, rates, reader, tables
+from tsenh.base import results
+from tsenh.data import manifests
+
+_MOST_BITS = 150
+_METRIC = "tar_at_far_1e-4"
+# The least that was asked for, by bits: accuracy of unit vectors, TAR at FAR
+# 1e-4 among all pairs, in percent.
+BARS = {64: (97.7, 60), 78: (98.0, 67), 101: (98.5, 77), 128: (98.7, 81)}
+_PEERS = ("pro", "pro-e", "pq", "opq", "rq", "itq", "pca")
+_VARIED = {
+  "recipe": "the recipe",
+  "directions": "directions",
+  "shrinkage": "shrinkage",
+  "decoding": "decoded by least squares",
+  "rounding": "rounded toward zero by",
+  "plain": "plain LDA",
+  "pca": "PCA",
+}
+_VALUES = {
+  "directions": "dim",
+  "shrinkage": "shrinkage",
+  "rounding": "dead_zone",
+}
+
+
+def _recipe(frame: pd.DataFrame) -> pd.DataFrame:
+  return frame[(frame["family"] == "lda") & (frame["variant"] == "")]
+
+
+def render_ahead(folder: pathlib.Path) -> str:
+  """All that takes few bits, by rate, network by network."""
+  parts = []
+  for network, study in measurements.studies(folder).items():
+    frame = reader.summary(study)
+    few = frame["bits"] < _MOST_BITS
+    known = frame["family"].isin((*_PEERS, "lda"))
+    shown = frame[few & known].sort_values("bits").copy()
+    if _recipe(shown).empty:
+      continue
+    columns = f"label setting bits normalized tar_at_far_1e-3 {_METRIC} cfp-ff"
+    runs = study.runs[study.runs["file"].str.startswith("lda")]
+    parts += [
+      f"**{manifests.networks()[network].title}**",
+      staleness.sentence(zip(runs["file"], runs["stale"])),
+      tables.markdown(shown, f"{columns} cfp-fp", **tables.TAR_HEADS),
+    ]
+  return "\n\n".join(part for part in parts if part) or tables.NOT_MEASURED
+
+
+def render_ahead_bars(folder: pathlib.Path) -> str:
+  """What was asked for of the default network's codecs, met or not."""
+  study = measurements.studies(folder).get(manifests.default().name)
+  if study is None:
+    return tables.NOT_MEASURED
+  rows = []
+  for _, row in _recipe(reader.summary(study)).iterrows():
+    bars = BARS.get(int(row["setting"]), ())
+    for key, least in zip(("normalized", _METRIC), bars):
+      slack = round(row[key] - least, 2)
+      rows.append(
+        {
+          "bits wanted": row["setting"],
+          "bits per face": row["bits"],
+          "of": {"normalized": "accuracy, %"}.get(key, "TAR at FAR 1e-4, %"),
+          "found": row[key],
+          "at least": least,
+          "slack": slack,
+          "outcome": "met" if slack >= 0 else "**not met**",
+        }
+      )
+  return tables.markdown(rows)
+
+
+def render_ahead_rates(folder: pathlib.Path) -> str:
+  """Bits at equal TAR at FAR 1e-4, against PRO's (Bjontegaard)."""
+  rows = []
+  for network, study in measurements.studies(folder).items():
+    frame = reader.summary(study)
+    curve = {
+      key: list(zip(points["bits"], points[_METRIC]))
+      for key, points in frame.groupby(["family", "variant", "epochs"])
+    }
+    anchor = curve.get(("pro", "", published.EPOCHS))
+    for name, own in curve.items():
+      if anchor and name[0] in ("lda", "pca", "pro-e") and len(own) > 3:
+        value = rates.bd_rate(anchor, own)
+        rows.append(
+          {
+            "network": network,
+            "method": reader.label(name[0]) + f" {name[1]}".rstrip(),
+            "bits against PRO's, %": value
+            if isinstance(value, str)
+            else f"{value:+.1f}",
+          }
+        )
+  return tables.markdown(rows)
+
+
+def render_directions(folder: pathlib.Path) -> str:
+  """What the recipe was chosen by."""
+  parts: List[str] = []
+  for network, path in measurements.of_networks(folder, "ahead"):
+    found = results.read(str(path))
+    frame = pd.DataFrame(found["points"])
+    frame["varied"] = [
+      " ".join([_VARIED[v], f"{row[_VALUES[v]]:g}" if v in _VALUES else ""])
+      for v, (_, row) in zip(frame["varied"], frame.iterrows())
+    ]
+    for key in ("tar_at_far_1e-3", _METRIC):
+      frame[key] *= 100
+    table = tables.markdown(
+      frame,
+      f"varied bits correct_pairs tar_at_far_1e-3 {_METRIC} cosine",
+      varied="varied alone",
+      cosine="cosine to the feature",
+      **tables.TAR_HEADS,
+    )
+    warning = staleness.sentence([(path.name, staleness.reasons(found))])
+    parts += [f"**{manifests.networks()[network].title}**", warning, table]
+  return "\n\n".join(part for part in parts if part) or tables.NOT_MEASURED
