@@ -41,7 +41,9 @@ NCNN = ["ncnn>=1.0.20240820"]
 # Support vector machines; the last for Python 3.9.
 EXPRESSIONS = [*PHOTOS, "scikit-learn>=1.3,<1.7"]
 DLIB = ["Pillow>=10.1", "dlib-bin>=19.24.6", "face-recognition-models>=0.3,<1"]
-BENCHMARK = ["constriction>=0.4,<0.6"]
+# Compiles the range coder; the last with wheels for all that runs here.
+FAST = ["numba>=0.57,<0.61"]
+BENCHMARK = ["constriction>=0.4,<0.6", *FAST]
 ONNX = ["onnxruntime>=1.18"]
 DOCS = [
   "mkdocs-material>=9.5,<10",
@@ -103,6 +105,7 @@ setuptools.setup(
     "dlib": DLIB,
     # Expressions of faces: training, and two networks put together.
     "expressions": EXPRESSIONS,
+    "fast": FAST,
     # An entropy coder to time ours beside. PyTorch is left to the user: `pip
     # install torch`, the build for CPUs.
     "benchmark": BENCHMARK,

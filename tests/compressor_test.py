@@ -112,13 +112,13 @@ def test_blocks_are_read_only_a_few_ahead_of_the_writer(sq, lfw):
   def blocks():
     for i in range(50):
       taken.append(i)
-      yield lfw.features[:1]
+      yield lfw.features[:1024]
 
   class Slow(io.BytesIO):
     ahead = 0
 
     def write(self, data):
-      Slow.ahead = max(Slow.ahead, len(taken) - written[0])
+      Slow.ahead = max(Slow.ahead, len(taken) - written[0] // 1024)
       return super().write(data)
 
   written = [0]
@@ -127,9 +127,10 @@ def test_blocks_are_read_only_a_few_ahead_of_the_writer(sq, lfw):
     written[0] += count
 
   compressor.encode(
-    sq, FeatureStream(50, 128, blocks()), Slow(), "shared", 1, progress
+    sq, FeatureStream(50 << 10, 128, blocks()), Slow(), "shared", 1024, progress
   )
-  assert Slow.ahead <= 8
+  # Four blocks are coded at once.
+  assert Slow.ahead <= 4 * (compressor._WORKERS + 2)
 
 
 def test_the_order_of_blocks_does_not_depend_on_threads(sq, lfw):

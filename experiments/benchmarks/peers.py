@@ -6,9 +6,9 @@ The shipped training set, repeated to --num_features, becomes bytes and features
 again: in memory and from file to file, with --codecs and with PQ, OPQ and RQ
 of 16 bytes, each loaded or fitted once and with all cores. The entropy
 coder takes the codes of the first codec beside the range coder and the ANS
-coder of `constriction`, with the same tables, a block after the other on one
-thread. All take turns in each round, so that a drift of the machine's speed
-meets them all: the ratios within a round are what to quote.
+coder of `constriction`, with the same tables, on one thread. All take turns in
+each round, so that a drift of the machine's speed meets them all: the ratios
+within a round are what to quote.
 """
 
 import pathlib
@@ -43,7 +43,6 @@ flags.mark_flag_as_required("output")
 QUANTIZERS = ("pq-128", "opq-128", "rq-128")
 # It encodes for half a minute, next to which files are nothing.
 NOT_IN_FILES = ("rq-128",)
-WARM_UP = 4096  # Features before the first round: the first call compiles.
 NO_CONSTRICTION = (
   "constriction is not installed, so our coder stands alone: pip install"
   " 'tsenh[benchmark]'."
@@ -52,6 +51,7 @@ NO_CONSTRICTION = (
 
 def main():
   files.check_output(_OUTPUT.value)
+  from tsenh.coding import entropy
   from tsenh.features import compressor
 
   sets = {run_folders.finished(name)[1]["features"] for name in _CODECS.value}
@@ -92,7 +92,9 @@ def main():
         "coder": (codes, coders),
       }
 
-    ways.take_turns(groups(min(WARM_UP, len(features))), 1)
+    # By then all is compiled.
+    warm_up = min(entropy.COMPILED_AFTER, len(features))
+    ways.take_turns(groups(warm_up), 1)
     found = ways.take_turns(groups(len(features)), _ROUNDS.value)
   ways.summarize(found, len(features))
   measured = {
@@ -103,7 +105,7 @@ def main():
     "constriction": note,
     **found,
     **machine.describe(),
-    "peers": machine.versions("faiss-cpu", "constriction"),
+    "peers": machine.versions("faiss-cpu", "constriction", "numba"),
   }
   data = {name: manifests.sets()[name].digest}
   for codec in _CODECS.value:

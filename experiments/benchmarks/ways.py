@@ -90,7 +90,8 @@ def own_coder(coder) -> Way:
     return [(coder.pack_shared(block), len(block)) for block in _blocks(codes)]
 
   def decode(strings):
-    return np.concatenate([coder.unpack_shared(*item) for item in strings])
+    payloads, counts = zip(*strings)
+    return np.concatenate(coder.unpack("shared", payloads, counts))
 
   return Way(encode, decode, _size)
 

@@ -45,7 +45,7 @@ class Task(NamedTuple):
 
 def _train_codec(given, folder):
   return [
-    *("tsenh.train_codec", "--lambda=1e-6", "--epochs=45", "--resume"),
+    *("tsenh.train_codec", "--lambda=1e-6", "--epochs=30", "--resume"),
     *(f"--features={given / 'small.npz'}", f"--output={folder / 'run'}"),
   ]
 
@@ -53,14 +53,14 @@ def _train_codec(given, folder):
 def _train_enhancer(given, folder):
   return [
     *("tsenh.train_enhancer", "--low=pro-1e-4", "--high=pro-1e-6"),
-    *("--epochs=45", "--resume", f"--features={given / 'small.npz'}"),
+    *("--epochs=30", "--resume", f"--features={given / 'small.npz'}"),
     f"--output={folder / 'run'}",
   ]
 
 
 def _train_sq_enhancer(given, folder):
   return [
-    *("tsenh.train_sq_enhancer", "--qp=50", "--epochs=20", "--resume"),
+    *("tsenh.train_sq_enhancer", "--qp=50", "--epochs=15", "--resume"),
     *(f"--features={given / 'small.npz'}", f"--output={folder / 'run'}"),
   ]
 

@@ -5,6 +5,7 @@ and in `findings` all that should not have.
 """
 
 import contextlib
+import math
 import os
 import pathlib
 import re
@@ -25,6 +26,7 @@ from tsenh.base.errors import Error
 
 HOOK = pathlib.Path(__file__).parent / "hook"
 TERMINATES = 0.2  # Of the kills, by SIGTERM; the others are by SIGKILL.
+EARLY = 0.15  # Of the kills of what has checkpoints, as early as the first.
 PATIENCE = 20  # Seconds that a command may take to end after SIGTERM,
 SLOWNESS = 15  # and times as long as usual before it counts as hanging,
 LEAST = 60  # but so many seconds at least.
@@ -38,6 +40,8 @@ class Reference(NamedTuple):
     given: folder of its inputs.
     digests: of its outputs, see `tasks.digests`.
     seconds: that it took.
+    cpu_seconds: that it took, its children's with them.
+    cpu_first: those of them before the first checkpoint.
     address_space_mb: that it took, the most at once.
     steps: letters of all steps that can fail, see `hook/sitecustomize.py`.
   """
@@ -45,6 +49,8 @@ class Reference(NamedTuple):
   given: pathlib.Path
   digests: Dict[str, str]
   seconds: float
+  cpu_seconds: float
+  cpu_first: float
   address_space_mb: int
   steps: str
 
@@ -108,19 +114,26 @@ def refer(
   """
   folder, log, steps = _new(work / "alone"), work / "log", work / "steps"
   steps.unlink(missing_ok=True)
-  began, peak = time.monotonic(), 0
+  began, peak, first = time.monotonic(), 0, 0.0
+  before = sum(os.times()[2:4])  # Of children.
   command, environment = task.command(given, folder), _hooked(folder, steps)
   with started(command, log, environment=environment) as process:
     status = pathlib.Path(f"/proc/{process.pid}/status")
     while process.poll() is None:
       found = re.search(r"VmPeak:\s+(\d+)", status.read_text())
       peak = max(peak, int(found[1]) >> 10 if found else 0)
-      time.sleep(0.01)
+      if task.checkpoint and not any(folder.glob(task.checkpoint)):
+        first = _cpu_seconds(process.pid)
+      time.sleep(0.02)
   seconds = time.monotonic() - began
+  cpu_seconds = sum(os.times()[2:4]) - before
   if process.returncode != 0:
     raise Error(f"a command fails when it is left alone; {log} says why.")
   digests = tasks.digests(task, folder)
-  return Reference(given, digests, seconds, peak, steps.read_text())
+  return Reference(
+    *(given, digests, seconds, cpu_seconds, min(first, cpu_seconds)),
+    *(peak, steps.read_text()),
+  )
 
 
 def kill(
@@ -129,18 +142,27 @@ def kill(
   """Kills a task and starts it again, until it has ended.
 
   Each of its processes is killed at a time drawn uniformly from the task's
-  duration, or its `share` of it; the one that is done before its time, or
-  follows on `most` kills, ends. SIGKILL meets all of its processes, as when
-  the machine goes off, and SIGTERM the first, as from a shell.
+  duration, or its `share` of it, that before the first checkpoint `EARLY` as
+  often as it says; the one that is done before its time, or follows on `most`
+  kills, ends. Time is the processor's, for how fast the machine is changes.
+  SIGKILL meets all of its processes, as when the machine goes off, and SIGTERM
+  the first, as from a shell.
   """
   random = np.random.default_rng(seed)
   folder, log, kills, findings = _new(work / "killed"), work / "log", [], []
   while True:
-    after = float(random.uniform(0, task.share * reference.seconds))
+    span = 0.0, reference.cpu_seconds
+    if task.checkpoint:
+      first = reference.cpu_first
+      last = max(first, task.share * span[1])
+      span = (0.0, first) if random.random() < EARLY else (first, last)
+    after = float(random.uniform(*span))
     terminates = bool(random.random() < TERMINATES)
     more = len(kills) < task.most
+    before = tasks.leftovers(folder)
     with started(task.command(reference.given, folder), log) as process:
-      code = _wait(process, after if more else _patience(reference))
+      cpu_seconds = after if more else math.inf
+      code = _wait(process, _patience(reference), cpu_seconds)
       if code is not None or not more:
         break
       checkpoint = bool(task.checkpoint) and any(folder.glob(task.checkpoint))
@@ -148,13 +170,15 @@ def kill(
         process.terminate()
         if _wait(process, PATIENCE) is None:
           findings.append(f"alive {PATIENCE} s after SIGTERM")
-    if terminates:
-      findings += _after_sigterm(process, log, folder)
+    # What had just finished has nothing more to say.
+    if terminates and tasks.digests(task, folder) != reference.digests:
+      stays = set(tasks.leftovers(folder)) - set(before)
+      findings += _after_sigterm(process, log, stays)
     findings += tasks.damage(folder, reference.digests)
     kills.append(
       {
         "signal": "SIGTERM" if terminates else "SIGKILL",
-        "after_seconds": round(after, 3),
+        "after_cpu_seconds": round(after, 3),
         "after_first_checkpoint": checkpoint,
         "half_written": tasks.leftovers(folder),
       }
@@ -166,11 +190,11 @@ def kill(
   return {"kills": kills, **_end_result(task, reference, folder, findings)}
 
 
-def _after_sigterm(process, log, folder) -> List[str]:
+def _after_sigterm(process, log, stays) -> List[str]:
   # It had just ended, or did not end by itself.
   if process.returncode in (0, -signal.SIGKILL):
     return []
-  findings = [f"{name} stays" for name in tasks.leftovers(folder)]
+  findings = [f"{name} stays" for name in sorted(stays)]
   if process.returncode != -signal.SIGTERM:
     findings.append(f"ends with {process.returncode} after SIGTERM")
   # Before the interpreter has come to our code there is nothing to say.
@@ -285,12 +309,30 @@ def _hooked(folder: pathlib.Path, steps: pathlib.Path) -> Dict[str, str]:
   return {"FAULTS_FOLDER": str(folder), "FAULTS_LOG": str(steps)}
 
 
-def _wait(process: subprocess.Popen, seconds: float) -> Optional[int]:
-  """The exit code, or None while the process is alive."""
-  try:
-    return process.wait(seconds)
-  except subprocess.TimeoutExpired:
-    return None
+def _wait(
+  process: subprocess.Popen, seconds: float, cpu_seconds: float = math.inf
+) -> Optional[int]:
+  """The exit code, or None if the process is alive after so many seconds."""
+  end = time.monotonic() + seconds
+  while process.poll() is None:
+    if time.monotonic() > end or (
+      cpu_seconds < math.inf and _cpu_seconds(process.pid) >= cpu_seconds
+    ):
+      return None
+    time.sleep(0.02)
+  return process.returncode
+
+
+def _cpu_seconds(pid: int) -> float:
+  """Processor time of a process and of its children, the dead ones too."""
+  total = 0.0
+  with contextlib.suppress(OSError):  # It is gone.
+    folder = pathlib.Path(f"/proc/{pid}")
+    fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+    total = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    for children in folder.glob("task/*/children"):
+      total += sum(map(_cpu_seconds, map(int, children.read_text().split())))
+  return total
 
 
 def _said(log: pathlib.Path) -> List[str]:

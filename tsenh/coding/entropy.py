@@ -1,5 +1,9 @@
 """Integer codes to bytes and back: stored integer tables, tfc's range coder.
 
+Where Numba is installed, a process that codes many is given the same coder
+compiled (`tsenh.coding.compiled`), which makes the same strings some three
+times as fast.
+
 Each element of a code has a table of its own: the integer frequencies, out of
 2^16, of the values seen in training, and one escape symbol behind them. A value
 that the table does not hold is coded as the escape and listed in full beside
@@ -7,9 +11,12 @@ the string. (tfc has an escape code inside its string; a damaged string can keep
 its reader in a loop for ever, so it is not used.)
 """
 
+import functools
 import hashlib
+import itertools
 import struct
-from typing import Dict, List, Tuple
+import types
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -25,6 +32,11 @@ MAX_SYMBOLS = 4096
 ESCAPE_BITS = 32
 _COUNTED = 1 << 15  # Codes whose values are counted at a time.
 MAX_VALUE = 2**31 - 1  # Of an element.
+# Codes that a process codes by tfc's ops: for fewer, to import Numba and what
+# it has compiled takes longer than is gained.
+COMPILED_AFTER = 1 << 17
+_coded = 0
+_NO_END = "a block's string does not end where its codes do."
 
 
 def fit_tables(codes: streams.Array) -> Tuple[np.ndarray, np.ndarray]:
@@ -92,6 +104,24 @@ def _median(values: np.ndarray, counts: np.ndarray) -> int:
 def fit_coder(codes: streams.Array) -> "EntropyCoder":
   """The coder with tables fitted to codes int32 [n, code_dim]."""
   return EntropyCoder(*fit_tables(codes))
+
+
+@functools.cache
+def compiled() -> Optional[types.ModuleType]:
+  """The compiled coder, or None where there is no Numba that works.
+
+  The first time of all it compiles for some seconds.
+  """
+  try:
+    from tsenh.coding import compiled as module
+
+    tables = module.tables(np.array([[0, 1 << 15, TOTAL]], np.int32))
+    strings = module.encode(np.zeros([2, 1], np.int32), tables, 1)
+    module.decode(strings, tables, 1)
+  # Numba has RuntimeError where it can keep nothing, and OSError on full disks.
+  except (ImportError, RuntimeError, OSError):
+    return None
+  return module
 
 
 class EntropyCoder:
@@ -175,12 +205,12 @@ class EntropyCoder:
   def pack_shared(self, codes: np.ndarray) -> bytes:
     """Codes int32 [n, code_dim] as one string; see FORMAT.md for the bytes."""
     symbols, escapes = self._split(codes)
-    return escapes + self._encode([], symbols).numpy()
+    return escapes + self._to_strings(symbols, len(codes))[0]
 
   def pack_separate(self, codes: np.ndarray) -> bytes:
     """Codes int32 [n, code_dim] as a string each, their lengths before them."""
     symbols, escapes = self._split(codes)
-    strings = self._encode([len(codes)], symbols).numpy().tolist()
+    strings = self._to_strings(symbols, 1)
     lengths = np.array([len(string) for string in strings])
     width = next(w for w in (1, 2, 4) if lengths.max() < 256**w)
     packed = lengths.astype(f"<u{width}").tobytes()
@@ -188,16 +218,42 @@ class EntropyCoder:
 
   def unpack_shared(self, payload: bytes, count: int) -> np.ndarray:
     """The inverse of `pack_shared`: int32 [count, code_dim]."""
-    escapes, rest = _read_escapes(payload)
-    symbols = self._decode(tf.constant(rest), [count, self.code_dim])
-    return self._join(symbols, escapes)
+    return self.unpack("shared", [payload], [count])[0]
 
   def unpack_separate(self, payload: bytes, count: int) -> np.ndarray:
     """The inverse of `pack_separate`: int32 [count, code_dim]."""
-    escapes, rest = _read_escapes(payload)
-    strings = _split_strings(rest, count)
-    symbols = self._decode(tf.constant(strings), [self.code_dim])
-    return self._join(symbols, escapes)
+    return self.unpack("separate", [payload], [count])[0]
+
+  def unpack(
+    self, packing: str, payloads: Sequence[bytes], counts: Sequence[int]
+  ) -> List[np.ndarray]:
+    """The codes of several blocks, which together are faster than one by one.
+
+    Args:
+      packing: "shared" or "separate".
+      payloads: of one block or more.
+      counts: of codes, for each.
+
+    Returns:
+      int32 [count, code_dim] of each.
+
+    Raises:
+      Error: if a payload is none that is written.
+    """
+    escapes, rests = zip(*map(_read_escapes, payloads))
+    if packing == "shared":
+      strings, rows = rests, counts
+    else:
+      parts = [_split_strings(*item) for item in zip(rests, counts)]
+      strings = [string for part in parts for string in part]
+      rows = [1] * len(strings)
+    symbols = []
+    for row, group in itertools.groupby(
+      zip(rows, strings), lambda item: item[0]
+    ):
+      symbols.append(self._from_strings([string for _, string in group], row))
+    symbols = np.split(np.concatenate(symbols), np.cumsum(counts)[:-1])
+    return [self._join(*item) for item in zip(symbols, escapes)]
 
   def _symbols(self, codes):
     """Table positions int32 [n, code_dim], and where they are the escape."""
@@ -225,6 +281,37 @@ class EntropyCoder:
       codes[escaped] = escapes
     return codes
 
+  @functools.cached_property
+  def _compiled(self):
+    """The tables of the compiled coder, or None if there is none."""
+    module = compiled()
+    return module and module.tables(self.cdf)
+
+  def _is_compiled(self, count: int) -> bool:
+    """Whether to use the compiled coder for some more codes."""
+    global _coded
+    _coded += count
+    return _coded > COMPILED_AFTER and self._compiled is not None
+
+  def _to_strings(self, symbols: np.ndarray, rows: int) -> List[bytes]:
+    """Strings of int32 [n, code_dim], so many rows in each."""
+    if self._is_compiled(len(symbols)):
+      return compiled().encode(symbols, self._compiled, rows)
+    shape = [len(symbols) // rows]
+    symbols = symbols.reshape([*shape, rows, self.code_dim])
+    return self._encode(shape, symbols).numpy().tolist()
+
+  def _from_strings(self, strings: List[bytes], rows: int) -> np.ndarray:
+    """Table positions int32 [n, code_dim] of strings, so many rows in each."""
+    if not self._is_compiled(len(strings) * rows):
+      shape = [rows, self.code_dim]
+      symbols = self._decode(tf.constant(strings), shape)
+      return symbols.reshape([-1, self.code_dim])
+    symbols = compiled().decode(strings, self._compiled, rows)
+    if symbols is None:
+      raise Error(_NO_END)
+    return symbols
+
   def _encode(self, shape: List[int], symbols: np.ndarray) -> tf.Tensor:
     """Strings of shape `shape` from int32 [..., code_dim]."""
     handle = gen_ops.create_range_encoder(shape, self._lookup)
@@ -237,7 +324,7 @@ class EntropyCoder:
     handle, symbols = gen_ops.entropy_decode_channel(handle, shape, tf.int32)
     # A weak check, but no sound string fails it.
     if not gen_ops.entropy_decode_finalize(handle).numpy().all():
-      raise Error("a block's string does not end where its codes do.")
+      raise Error(_NO_END)
     return np.asarray(symbols)  # Not numpy(), which copies.
 
 

@@ -20,6 +20,7 @@ from typing import (
   Dict,
   Iterable,
   Iterator,
+  List,
   NamedTuple,
   Optional,
   Tuple,
@@ -49,6 +50,7 @@ CODECS = {
 }
 ENHANCERS = {model.KIND: model for model in (Enhancer, SQEnhancer, Decoder)}
 _WORKERS = min(4, os.cpu_count() or 1)
+_BATCH = 4096  # Features that a network takes at once, or more.
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -480,13 +482,16 @@ def encode(
     )
   pack = getattr(compressor.coder, f"pack_{packing}")
 
-  def encode_block(block: np.ndarray) -> bytes:
-    return pack(compressor.transform.encode(block))
+  def encode_blocks(blocks: List[np.ndarray]) -> List[bytes]:
+    ends = np.cumsum([len(block) for block in blocks])
+    codes = compressor.transform.encode(np.concatenate(blocks))
+    return [pack(part) for part in np.split(codes, ends[:-1])]
 
   header = compressor.header(stream.count, packing, block_size)
 
   def payloads():
-    encoded = _in_parallel(encode_block, stream.blocks)
+    groups = _grouped(stream.blocks, block_size)
+    encoded = _in_parallel(encode_blocks, groups)
     for block, payload in enumerate(encoded):
       yield payload  # Written when the generator goes on.
       if progress:
@@ -588,15 +593,19 @@ def _decode(compressor, file, header, start, count, max_features, finish):
       limit = bitstream.FEATURES_PER_BYTE * file.seek(0, os.SEEK_END)
     if limit is not None:
       bitstream.check_count(count, limit)
-  unpack = getattr(compressor.coder, f"unpack_{header.packing}")
 
-  def decode_block(item):
-    block, payload = item
+  def rows_of(block):
     first = block * header.block_size
     rows = slice(max(start - first, 0), max(start + count - first, 0))
-    if rows.start >= header.count(block) or rows.stop == 0:
-      return None
-    return finish(unpack(payload, header.count(block))[rows])
+    return rows if rows.start < header.count(block) and rows.stop else None
+
+  def decode_blocks(items):
+    blocks, payloads = zip(*items)
+    counts = [header.count(block) for block in blocks]
+    codes = compressor.coder.unpack(header.packing, payloads, counts)
+    cut = [of_block[rows_of(b)] for b, of_block in zip(blocks, codes)]
+    ends = np.cumsum([len(part) for part in cut])
+    return np.split(finish(np.concatenate(cut)), ends[:-1])
 
   def blocks():
     with _named(file):
@@ -606,34 +615,51 @@ def _decode(compressor, file, header, start, count, max_features, finish):
         payloads = enumerate(bitstream.read_blocks(file, header))
         if max_features is None:
           payloads = bitstream.sparing(payloads, header)
-      for decoded in _in_parallel(decode_block, payloads):
-        if decoded is not None:
-          yield decoded
+      wanted = (item for item in payloads if rows_of(item[0]))
+      groups = _grouped(wanted, header.block_size)
+      yield from _in_parallel(decode_blocks, groups)
 
   return blocks()
 
 
-def _in_parallel(
-  function: Callable[[_In], _Out], items: Iterable[_In]
-) -> Iterator[_Out]:
-  """Like `map`, on a few threads and a few items ahead, results in order.
+def _grouped(items: Iterable[_In], block_size: int) -> Iterator[List[_In]]:
+  """Blocks by as many as make up a batch; what comes before an Error first."""
+  group, failure = [], None
+  try:
+    for item in items:
+      group.append(item)
+      if len(group) * block_size >= _BATCH:
+        yield group
+        group = []
+  except Error as error:
+    failure = error
+  if group:
+    yield group
+  if failure:
+    raise failure
 
-  Where `items` fails, the results of what it gave before come first.
+
+def _in_parallel(
+  function: Callable[[List[_In]], List[_Out]], groups: Iterable[List[_In]]
+) -> Iterator[_Out]:
+  """Results of groups, one by one: on a few threads, a few groups ahead.
+
+  Where `groups` fails, the results of what it gave before come first.
   """
-  items, failure = iter(items), None
+  groups, failure = iter(groups), None
   pending = collections.deque()
   with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
     while True:
       try:
-        pending.append(pool.submit(function, next(items)))
+        pending.append(pool.submit(function, next(groups)))
       except StopIteration:
         break
       except Error as error:
         failure = error
         break
       if len(pending) > _WORKERS:
-        yield pending.popleft().result()
+        yield from pending.popleft().result()
     while pending:
-      yield pending.popleft().result()
+      yield from pending.popleft().result()
   if failure:
     raise failure
