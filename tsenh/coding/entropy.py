@@ -218,15 +218,15 @@ class EntropyCoder:
 
   def unpack_shared(self, payload: bytes, count: int) -> np.ndarray:
     """The inverse of `pack_shared`: int32 [count, code_dim]."""
-    return self.unpack("shared", [payload], [count])[0]
+    return self.unpack("shared", [payload], [count])
 
   def unpack_separate(self, payload: bytes, count: int) -> np.ndarray:
     """The inverse of `pack_separate`: int32 [count, code_dim]."""
-    return self.unpack("separate", [payload], [count])[0]
+    return self.unpack("separate", [payload], [count])
 
   def unpack(
     self, packing: str, payloads: Sequence[bytes], counts: Sequence[int]
-  ) -> List[np.ndarray]:
+  ) -> np.ndarray:
     """The codes of several blocks, which together are faster than one by one.
 
     Args:
@@ -235,7 +235,7 @@ class EntropyCoder:
       counts: of codes, for each.
 
     Returns:
-      int32 [count, code_dim] of each.
+      int32 [sum of the counts, code_dim].
 
     Raises:
       Error: if a payload is none that is written.
@@ -247,13 +247,11 @@ class EntropyCoder:
       parts = [_split_strings(*item) for item in zip(rests, counts)]
       strings = [string for part in parts for string in part]
       rows = [1] * len(strings)
-    symbols = []
-    for row, group in itertools.groupby(
-      zip(rows, strings), lambda item: item[0]
-    ):
-      symbols.append(self._from_strings([string for _, string in group], row))
-    symbols = np.split(np.concatenate(symbols), np.cumsum(counts)[:-1])
-    return [self._join(*item) for item in zip(symbols, escapes)]
+    parts = []
+    for row, group in itertools.groupby(zip(rows, strings), lambda i: i[0]):
+      parts.append(self._from_strings([string for _, string in group], row))
+    symbols = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return self._join(symbols, escapes, counts)
 
   def _symbols(self, codes):
     """Table positions int32 [n, code_dim], and where they are the escape."""
@@ -271,14 +269,15 @@ class EntropyCoder:
     values = codes[escaped].astype("<i4")
     return symbols, struct.pack("<I", len(values)) + values.tobytes()
 
-  def _join(self, symbols, escapes: np.ndarray) -> np.ndarray:
-    """Codes from table positions and the escaped values."""
+  def _join(self, symbols, escapes, counts) -> np.ndarray:
+    """Codes from table positions and each block's escaped values."""
     escaped = symbols == self._escape
-    if np.count_nonzero(escaped) != len(escapes):
-      raise Error("a block lists more or fewer escaped values than it uses.")
     codes = symbols + self.lower
-    if len(escapes):
-      codes[escaped] = escapes
+    if any(map(len, escapes)) or escaped.any():
+      blocks = np.split(escaped, np.cumsum(counts)[:-1])
+      if any(np.count_nonzero(b) != len(e) for b, e in zip(blocks, escapes)):
+        raise Error("a block lists more or fewer escaped values than it uses.")
+      codes[escaped] = np.concatenate(escapes)
     return codes
 
   @functools.cached_property

@@ -594,18 +594,23 @@ def _decode(compressor, file, header, start, count, max_features, finish):
     if limit is not None:
       bitstream.check_count(count, limit)
 
-  def rows_of(block):
-    first = block * header.block_size
-    rows = slice(max(start - first, 0), max(start + count - first, 0))
-    return rows if rows.start < header.count(block) and rows.stop else None
+  def rows_of(first, rows):
+    """Those of some rows, from a feature on, that are of the range."""
+    begin, end = max(start - first, 0), min(start + count - first, rows)
+    return slice(begin, max(begin, end))
+
+  def is_wanted(item):
+    first = item[0] * header.block_size
+    rows = rows_of(first, header.count(item[0]))
+    return rows.start < rows.stop
 
   def decode_blocks(items):
     blocks, payloads = zip(*items)
     counts = [header.count(block) for block in blocks]
     codes = compressor.coder.unpack(header.packing, payloads, counts)
-    cut = [of_block[rows_of(b)] for b, of_block in zip(blocks, codes)]
-    ends = np.cumsum([len(part) for part in cut])
-    return np.split(finish(np.concatenate(cut)), ends[:-1])
+    rows = rows_of(blocks[0] * header.block_size, len(codes))
+    ends = np.cumsum(counts)[:-1] - rows.start
+    return np.split(finish(codes[rows]), ends)
 
   def blocks():
     with _named(file):
@@ -615,8 +620,7 @@ def _decode(compressor, file, header, start, count, max_features, finish):
         payloads = enumerate(bitstream.read_blocks(file, header))
         if max_features is None:
           payloads = bitstream.sparing(payloads, header)
-      wanted = (item for item in payloads if rows_of(item[0]))
-      groups = _grouped(wanted, header.block_size)
+      groups = _grouped(filter(is_wanted, payloads), header.block_size)
       yield from _in_parallel(decode_blocks, groups)
 
   return blocks()
