@@ -126,7 +126,7 @@ checkpoints: $(ALL) ## Make the shipped codecs again (about two hours)
 	  $(PY) -m tsenh.train_lda --bits=$$b --output=build/checkpoints/ahead-$$b \
 	    || exit 1; \
 	  $(PY) -m tsenh.train_lda --bits=$$b --features=rank64-faces \
-	    --output=build/checkpoints/rank64-ahead-$$b || exit 1; \
+	    --shrinkage=3 --output=build/checkpoints/rank64-ahead-$$b || exit 1; \
 	done
 	for q in $(QPS); do \
 	  $(PY) -m tsenh.train_sq --qp=$$q --output=build/checkpoints/sq-$$q \

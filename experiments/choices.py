@@ -42,6 +42,11 @@ TEACHERS: Dict[str, Dict[str, str]] = {
 GRAINS: Dict[str, Tuple[str, str]] = {}
 
 
+# How far LDA's covariance within people is shrunk, where that is not the default
+# of `train_lda`: features of rank 64 want more (studies/rank64/ahead.json).
+SHRINKAGE: Dict[str, str] = {"rank64": "3"}
+
+
 def held_in_epochs(network: manifests.Network) -> int:
   """Epochs of the held-in set that are the updates of 40 of the whole one."""
   wanted = updates(network.training, EPOCHS)

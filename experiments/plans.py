@@ -11,6 +11,7 @@ from experiments.choices import (
   EPOCHS,
   GRAINS,
   LAMBDAS,
+  SHRINKAGE,
   TEACHERS,
   held_in_epochs,
   updates,
@@ -244,10 +245,9 @@ class _Plan:
     self.fit(f"pca-{step}", "train_pca", [f"--step={step}"])
     self.evaluate(f"pca-{step}")
 
-  def lda(self, bits: int, variant: str = "") -> None:
-    """Adds LDA at so many bits of a training feature; see `LDA_VARIANTS`."""
+  def lda(self, bits: int, variant: str, own_flags: Sequence[str]) -> None:
+    """Adds LDA at so many bits of a training feature."""
     name = f"lda+{variant}-{bits}" if variant else f"lda-{bits}"
-    own_flags = LDA_VARIANTS[variant] if variant else []
     self.fit(name, "train_lda", [f"--bits={bits}", *own_flags])
     self.evaluate(name)
 
@@ -283,18 +283,22 @@ class _Plan:
     self.evaluate(method)
 
 
-# Plain LDA, and what the recipe of `train_lda` has more, each alone.
-_PLAIN = {"dim": "48", "shrinkage": "0", "decoding": "least_squares"}
-_MORE = {
-  "plain": {},
-  "few": {"dim": None},
-  "shrunk": {"shrinkage": None},
-  "metric": {"decoding": None},
-}
-LDA_VARIANTS = {
-  name: [f"--{k}={v}" for k, v in {**_PLAIN, **own}.items() if v]
-  for name, own in _MORE.items()
-}
+def lda_variants(network: Network) -> Dict[str, List[str]]:
+  """Flags of LDA's recipe, of plain LDA, and of it with one change each."""
+  shrinkage = SHRINKAGE.get(network.name)
+  recipe = {"shrinkage": shrinkage} if shrinkage else {}
+  plain = {"dim": "48", "shrinkage": "0", "decoding": "least_squares"}
+  found = {
+    "": recipe,
+    "plain": plain,
+    "few": {**plain, "dim": None},
+    "shrunk": {**plain, "shrinkage": shrinkage},
+    "metric": {**plain, "decoding": None},
+  }
+  return {
+    name: [f"--{flag}={value}" for flag, value in own.items() if value]
+    for name, own in found.items()
+  }
 
 
 def matching_step(training_set: str, test_set: str, bits: float) -> float:
@@ -373,11 +377,9 @@ def paper_plan(
       plan.pca_at(like, f"pca-at-pro-{lmbda}-e{epochs}")
   for step in PCA_STEPS:
     plan.pca(step)
-  for bits in (*LDA_BITS, *LDA_BITS_BEYOND):
-    plan.lda(bits)
-  for bits in LDA_BITS:
-    for variant in LDA_VARIANTS:
-      plan.lda(bits, variant)
+  for variant, own_flags in lda_variants(network).items():
+    for bits in (*LDA_BITS, *([] if variant else LDA_BITS_BEYOND)):
+      plan.lda(bits, variant, own_flags)
   for qp in QPS:
     plan.sq(qp, EPOCHS, seeds)
   for bits in BITS:
