@@ -42,7 +42,7 @@ TEACHERS: Dict[str, Dict[str, str]] = {
 GRAINS: Dict[str, Tuple[str, str]] = {}
 
 
-# How far LDA's covariance within people is shrunk, where that is not the default
+# How far LDA's covariance within people is shrunk where that is not the default
 # of `train_lda`: features of rank 64 want more (studies/rank64/ahead.json).
 SHRINKAGE: Dict[str, str] = {"rank64": "3"}
 
