@@ -5,7 +5,6 @@ and in `findings` all that should not have.
 """
 
 import contextlib
-import math
 import os
 import pathlib
 import re
@@ -28,8 +27,8 @@ HOOK = pathlib.Path(__file__).parent / "hook"
 TERMINATES = 0.2  # Of the kills, by SIGTERM; the others are by SIGKILL.
 EARLY = 0.15  # Of the kills of what has checkpoints, as early as the first.
 PATIENCE = 20  # Seconds that a command may take to end after SIGTERM,
-SLOWNESS = 15  # and times as long as usual before it counts as hanging,
-LEAST = 60  # but so many seconds at least.
+SLOWNESS = 10  # and times the usual processor time before it counts as hanging,
+IDLE = 120  # or seconds without any.
 _BAR = re.compile(r"\d+%\|")
 
 
@@ -161,14 +160,15 @@ def kill(
     more = len(kills) < task.most
     before = tasks.leftovers(folder)
     with started(task.command(reference.given, folder), log) as process:
-      cpu_seconds = after if more else math.inf
-      code = _wait(process, _patience(reference), cpu_seconds)
+      code = _finish(process, reference, after if more else None)
       if code is not None or not more:
         break
       checkpoint = bool(task.checkpoint) and any(folder.glob(task.checkpoint))
       if terminates:
         process.terminate()
-        if _wait(process, PATIENCE) is None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+          process.wait(PATIENCE)
+        if process.poll() is None:
           findings.append(f"alive {PATIENCE} s after SIGTERM")
     # What had just finished has nothing more to say.
     if terminates and tasks.digests(task, folder) != reference.digests:
@@ -257,10 +257,9 @@ def starve(
 def _hinder(task, reference, folder, work, **limits) -> Dict[str, Any]:
   """Runs a task under limits, which it must bear or refuse, then without."""
   log, findings = work / "log", []
-  patience = _patience(reference)
   command = task.command(reference.given, folder)
   with started(command, log, **limits) as process:
-    code = _wait(process, patience)
+    code = _finish(process, reference)
   said = _said(log)
   sentence = len(said) == 1 and said[0].startswith("error: ")
   sentence &= len(said[-1:] and said[0]) <= errors.MAX_LENGTH + len("error: ")
@@ -276,7 +275,7 @@ def _hinder(task, reference, folder, work, **limits) -> Dict[str, Any]:
   ]
   if code != 0:
     with started(command, log) as process:
-      code_again = _wait(process, patience)
+      code_again = _finish(process, reference)
     if code_again != 0:
       findings.append(f"ends with {code_again} afterwards: {_said(log)}")
   return {
@@ -295,10 +294,6 @@ def _end_result(task, reference, folder, findings) -> Dict[str, Any]:
   return {"identical": identical, "findings": findings}
 
 
-def _patience(reference: Reference) -> float:
-  return max(LEAST, SLOWNESS * reference.seconds)
-
-
 def _new(folder: pathlib.Path) -> pathlib.Path:
   shutil.rmtree(folder, ignore_errors=True)
   folder.mkdir(parents=True)
@@ -309,15 +304,30 @@ def _hooked(folder: pathlib.Path, steps: pathlib.Path) -> Dict[str, str]:
   return {"FAULTS_FOLDER": str(folder), "FAULTS_LOG": str(steps)}
 
 
-def _wait(
-  process: subprocess.Popen, seconds: float, cpu_seconds: float = math.inf
+def _finish(
+  process: subprocess.Popen,
+  reference: Reference,
+  cpu_seconds: Optional[float] = None,
 ) -> Optional[int]:
-  """The exit code, or None if the process is alive after so many seconds."""
-  end = time.monotonic() + seconds
+  """Waits for a process to end.
+
+  Args:
+    process: of a task.
+    reference: of the task.
+    cpu_seconds: wait until it has used so many; without them until it hangs.
+
+  Returns:
+    Its exit code, None if it is alive.
+  """
+  most = (
+    SLOWNESS * reference.cpu_seconds if cpu_seconds is None else cpu_seconds
+  )
+  used, since = 0.0, time.monotonic()
   while process.poll() is None:
-    if time.monotonic() > end or (
-      cpu_seconds < math.inf and _cpu_seconds(process.pid) >= cpu_seconds
-    ):
+    before, used = used, _cpu_seconds(process.pid)
+    if used > before:
+      since = time.monotonic()
+    if used >= most or time.monotonic() - since > IDLE:
       return None
     time.sleep(0.02)
   return process.returncode
