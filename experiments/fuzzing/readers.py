@@ -81,17 +81,26 @@ def _codec():
   return compressor.load(folder), portable.load(folder)
 
 
-def _integers(file: io.BytesIO) -> np.ndarray:
+def _integers(file: io.BytesIO, compiled: bool) -> np.ndarray:
+  """Codes by the compiled coder, where there is Numba, or by tfc's ops."""
+  entropy.COMPILED_AFTER = 0 if compiled else 1 << 60
   main, _ = _codec()
   header = compressor.read_header(main, file)
   return np.concatenate(list(compressor.decode_codes(main, file, header)))
 
 
 def read_file(data: bytes) -> None:
-  """A `.tsf` file: from memory, as a stream, and by `portable`."""
+  """A `.tsf` file: from memory, as a stream, and by `portable`.
+
+  Both of our coders take part: tfc's ops decode memory, the compiled one the
+  stream and, once more, memory.
+  """
   main, port = _codec()
-  codes = outcome(_integers, io.BytesIO(data))
-  streamed = outcome(_integers, _Pipe(data))
+  codes = outcome(_integers, io.BytesIO(data), False)
+  np.testing.assert_array_equal(
+    codes, outcome(_integers, io.BytesIO(data), True)
+  )
+  streamed = outcome(_integers, _Pipe(data), True)
   other = outcome(portable.decompress_codes, port, data)
   np.testing.assert_array_equal(codes, other)
   # A stream's limit counts the bytes so far, which may be fewer.

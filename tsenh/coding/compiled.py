@@ -1,8 +1,9 @@
 """The range coder, compiled by Numba: the strings that tfc's ops make.
 
 FORMAT.md is the text to it, and `tsenh.portable` the same in plain Python.
-Importing this takes a moment, and the first time of all some seconds: what is
-compiled is then kept in `__pycache__`. Without Numba it is an ImportError.
+Importing this takes a moment and 100 MB, and the first time of all some
+seconds: what is compiled is then kept in `__pycache__`. Without Numba it is an
+ImportError.
 """
 
 from typing import List, NamedTuple
