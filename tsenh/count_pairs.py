@@ -23,7 +23,6 @@ from absl import flags
 from tsenh.base import cluster, command_line, files, runner
 from tsenh.base.errors import Error
 from tsenh.data import feature_sets
-from tsenh.recognition import pair_counts
 
 _FEATURES = flags.DEFINE_string(
   "features", None, "A feature set with identities."
@@ -34,6 +33,8 @@ flags.mark_flags_as_required(["features", "output"])
 
 
 def main(*beam_flags):
+  from tsenh.recognition import pair_counts
+
   engine = runner.engine(beam_flags) or cluster.run
   output = files.check_output(_OUTPUT.value)
   if output.suffix != ".npz":
