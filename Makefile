@@ -172,11 +172,14 @@ benchmark: $(ALL) ## Time training and coding (about 20 min, 12 GB of disk)
 	$(PY) -m experiments.benchmarks.streaming \
 	  --output=$(RESULTS)/benchmarks/streaming.json
 
-benchmark-extraction: $(ALL) ## Time extraction, with a network from SHARED
+benchmark-extraction: $(ALL) ## Time what photographs take, from SHARED
 	$(PY) -m experiments.benchmarks.extraction \
 	  --crops=$(SHARED)/faces/lfw_aligned.tar \
 	  --network=$(SHARED)/networks/mobilefacenet128.param \
 	  --output=$(RESULTS)/benchmarks/extraction.json
+	$(PY) -m experiments.benchmarks.cluster \
+	  --photographs=$(SHARED)/faces/samples/photos \
+	  --output=$(RESULTS)/benchmarks/cluster.json
 
 STUDIES := $(RESULTS)/studies/$(NETWORK)
 enhancer-study: $(ALL) ## What NETWORK's enhancer is worth, and why

@@ -45,6 +45,8 @@ DLIB = ["Pillow>=10.1", "dlib-bin>=19.24.6", "face-recognition-models>=0.3,<1"]
 FAST = ["numba>=0.57,<0.61"]
 BENCHMARK = ["constriction>=0.4,<0.6", *FAST]
 ONNX = ["onnxruntime>=1.18"]
+# What works through shards on a cluster; from Python 3.10 on.
+BEAM = ["apache-beam>=2.77,<2.78 ; python_version >= '3.10'"]
 DOCS = [
   "mkdocs-material>=9.5,<10",
   "mkdocstrings[python]>=0.27",
@@ -103,6 +105,7 @@ setuptools.setup(
     "ncnn": [*PHOTOS, *NCNN],
     "onnx": [*PHOTOS, *ONNX],
     "dlib": DLIB,
+    "beam": BEAM,
     # Expressions of faces: training, and two networks put together.
     "expressions": EXPRESSIONS,
     "fast": FAST,

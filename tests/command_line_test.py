@@ -14,6 +14,7 @@ def test_help_teaches(run, module, tmp_path):
   text = process.stdout.decode()
   assert f"python -m tsenh.{module} --" in text
   own = {
+    "count_pairs": "--features",
     "evaluate_expression": "--model",
     "evaluate_student": "--network",
     "decode_image": "--model",

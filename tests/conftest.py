@@ -35,6 +35,7 @@ needs_shared = pytest.mark.skipif(
 )
 COMMANDS = (
   "compare",
+  "count_pairs",
   "train_codec",
   "train_expression",
   "evaluate_expression",

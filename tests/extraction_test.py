@@ -95,7 +95,7 @@ def test_nothing_found_is_an_error_and_another_extraction_is_not_mixed(
   shards = tmp_path / "shards"
   with pytest.raises(Error, match=r"the first is i\.png: no face found"):
     extraction.extract(listing, settings(), shards, 1, lambda *_: None)
-  with pytest.raises(Error, match="holds shards of another extraction"):
+  with pytest.raises(Error, match="holds shards of other work"):
     extraction.extract(
       listing, settings(shard_size=5), shards, 1, lambda *_: None
     )

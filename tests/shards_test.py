@@ -57,7 +57,12 @@ def test_a_shard_is_a_tar_of_arrays_that_anybody_reads(folder):
     members = {m.name: tar.extractfile(m).read() for m in tar}
   assert list(members) == [
     f"00001.{key}"
-    for key in ("features.npy", "names.npy", "identities.npy", "provenance.txt")
+    for key in (
+      "features.npy",
+      "identities.npy",
+      "names.json",
+      "provenance.txt",
+    )
   ]
   features = np.load(io.BytesIO(members["00001.features.npy"]))
   np.testing.assert_array_equal(features, FEATURES[16:32])
@@ -112,7 +117,10 @@ def test_rows_beyond_the_end_and_damaged_files_are_errors(folder):
   shards.write_shard(path, 2, Shard(FEATURES[:4, :5], None, PEOPLE[:4]), "")
   with pytest.raises(Error, match="its shards differ in shape"):
     feature_sets.load(str(folder))
-  shards.write_shard(path, 2, Shard(FEATURES[:4], NAMES[:3], None), "")
+  shards.write_shard(path, 2, Shard(FEATURES[:4], NAMES[:3], PEOPLE[:4]), "")
+  with pytest.raises(Error, match="its names are no list of 4 texts"):
+    feature_sets.load(str(folder))
+  shards.write_shard(path, 2, Shard(FEATURES[:4], None, PEOPLE[:5]), "")
   with pytest.raises(Error, match="its arrays differ in length"):
     feature_sets.load(str(folder))
   with pytest.raises(Error, match="not a folder of shards"):

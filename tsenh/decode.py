@@ -7,6 +7,8 @@ name only once it is complete. With - the bitstream is read from standard input,
 or a .npy stream is written to standard output, each block verified before it is
 passed on. --start and --count decode a range; of a file only the blocks that
 hold it are read. With --enhancer the same bitstream gives better features.
+A folder of .tsf files becomes a folder of shards, which an Apache Beam engine
+can make (--runner, docs/cluster.md).
 """
 
 import contextlib
@@ -15,16 +17,22 @@ import zipfile
 import numpy as np
 from absl import flags
 
-from tsenh.base import command_line, files
+from tsenh.base import command_line, files, runner
 from tsenh.base.errors import Error
+from tsenh.data import shards
 from tsenh.training import run_folders
 
 _CODEC = flags.DEFINE_string(
   "codec", None, f"What the file was encoded with: {run_folders.codec_help()}."
 )
-_INPUT = flags.DEFINE_string("input", None, "The .tsf file to read, or -.")
+_INPUT = flags.DEFINE_string(
+  "input", None, "The .tsf file to read, or -, or a folder of them."
+)
 _OUTPUT = flags.DEFINE_string(
-  "output", None, "The .npz or .npy file to write, or - for a .npy stream."
+  "output",
+  None,
+  "The .npz or .npy file to write, or - for a .npy stream; of a folder, the"
+  " folder of shards.",
 )
 _ENHANCER = flags.DEFINE_string(
   "enhancer",
@@ -46,6 +54,7 @@ _MAX_FEATURES = flags.DEFINE_integer(
   " which no file of --block_size=1024 or less exceeds)",
   lower_bound=1,
 )
+flags.adopt_module_key_flags(runner)  # So that --help shows it.
 flags.mark_flags_as_required(["codec", "input", "output"])
 
 
@@ -61,7 +70,33 @@ def _array_file(path: str):
     yield file
 
 
-def main():
+def _decode_shards(engine) -> None:
+  """A folder of .tsf files to a folder of shards."""
+  given = [f for f in (_START, _COUNT, _MAX_FEATURES) if f.present]
+  if given:
+    raise Error(f"--{given[0].name} is for one file, not for a folder.")
+  from tsenh.features import bulk
+
+  paths = shards.paths(_INPUT.value, "tsf")
+  enhancer = _ENHANCER.value
+  with command_line.progress(len(paths), "shard", "decode") as bar:
+    bulk.decode(
+      run_folders.absolute(_CODEC.value),
+      enhancer and run_folders.absolute(enhancer),
+      _INPUT.value,
+      _OUTPUT.value,
+      lambda _: bar.update(),
+      engine,
+    )
+
+
+def main(*beam_flags):
+  engine = runner.engine(beam_flags)
+  if shards.is_sharded(_INPUT.value):
+    _decode_shards(engine)
+    return
+  if engine:
+    raise Error("--runner decodes a folder of .tsf files.")
   if not _OUTPUT.value.endswith((".npz", ".npy")) and _OUTPUT.value != "-":
     raise Error(f"--output={_OUTPUT.value}: expected .npz, .npy or -.")
   files.check_apart(_OUTPUT.value, _INPUT.value)
@@ -89,4 +124,4 @@ def main():
 
 
 if __name__ == "__main__":
-  command_line.run(main)
+  command_line.run(main, further=True)

@@ -14,7 +14,12 @@ network differs from it. In each photograph the face is found and aligned;
 Every photograph without a feature, and each of several faces, is listed in
 OUTPUT.report.json and shown in OUTPUT.report.html. A run that was stopped goes
 on where it was when the same command starts again. docs/photographs.md has
-commands for well-known networks.
+commands for well-known networks. With --runner an Apache Beam engine does the
+work (docs/cluster.md):
+
+  python -m tsenh.extract_features --images=photos --network=dlib \
+    --output=faces --runner=DirectRunner -- \
+    --direct_running_mode=multi_processing --direct_num_workers=2
 """
 
 import json
@@ -25,7 +30,7 @@ import sys
 import numpy as np
 from absl import flags
 
-from tsenh.base import command_line, files
+from tsenh.base import command_line, files, runner
 from tsenh.base.errors import Error
 from tsenh.data import feature_sets, protocols, shards
 from tsenh.recognition import (
@@ -83,10 +88,12 @@ _WORKERS = flags.DEFINE_integer(
   "Processes; the features do not depend on it. (default: one a core)",
   lower_bound=1,
 )
+flags.adopt_module_key_flags(runner)  # So that --help shows it.
 flags.mark_flags_as_required(["images", "network", "output"])
 
 
-def main():
+def main(*beam_flags):
+  engine = runner.engine(beam_flags)
   in_shards = not pathlib.Path(_OUTPUT.value).suffix
   output = (shards if in_shards else files).check_output(_OUTPUT.value)
   if output.suffix not in ("", ".npz"):
@@ -122,7 +129,9 @@ def main():
       if _STRICT.value and lost:
         raise Error(f"{lost.name}: {lost.reason} (--strict).")
 
-    paths = extraction.extract(listing, settings, folder, workers, on_shard)
+    paths = extraction.extract(
+      listing, settings, folder, workers, on_shard, engine
+    )
   report = contact_sheet.Report()
   names, near = [], []
   for path in paths:
@@ -204,4 +213,4 @@ def main():
 
 
 if __name__ == "__main__":
-  command_line.run(main)
+  command_line.run(main, further=True)

@@ -201,8 +201,11 @@ def _validate(
 
 def main():
   if len(_LAMBDA.value) > 1:
+    if recipe.DISTRIBUTED.value:
+      raise Error("--distributed trains one --lambda at a time.")
     _train_each()
     return
+  recipe.begin()
   training_set = command.training_set()
   validation_set = None
   if _VALIDATION.value is not None:

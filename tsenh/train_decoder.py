@@ -40,6 +40,7 @@ flags.mark_flag_as_required("codec")
 
 def main():
   files.check_apart(command.OUTPUT.value or "", _CODEC.value)
+  recipe.begin()
   training_set = command.training_set()
   faces = training_set.features
 

@@ -67,6 +67,7 @@ flags.mark_flags_as_required(["low", "high"])
 
 def main():
   files.check_apart(command.OUTPUT.value or "", _LOW.value, _HIGH.value)
+  recipe.begin()
   training_set = command.training_set()
   faces = training_set.features
   of_grains = grains.recipe(training_set)

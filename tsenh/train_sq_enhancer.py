@@ -35,6 +35,7 @@ flags.mark_flag_as_required("qp")
 
 
 def main():
+  recipe.begin()
   training_set = command.training_set()
   faces = training_set.features
   dim = faces.shape[1]

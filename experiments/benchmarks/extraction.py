@@ -12,6 +12,7 @@ that of the default features.
 
 import collections
 import contextlib
+import os
 import pathlib
 import subprocess
 import sys
@@ -92,6 +93,7 @@ def main():
   )
   listing = photographs.find(_CROPS.value)
   listing = listing._replace(entries=listing.entries[: _COUNT.value])
+  load = os.getloadavg()[0]
   rounds, whole = [], {"1": [], "2": []}
   with tempfile.TemporaryDirectory() as temporary:
     folder = pathlib.Path(temporary)
@@ -111,6 +113,7 @@ def main():
     "benchmark": "extraction from aligned crops",
     "machine": machine.describe(),
     "libraries": machine.versions("ncnn", "pillow"),
+    "load_average_before": load,
     "network": pathlib.Path(_NETWORK.value).name,
     "network_digest": face_networks.digest(_NETWORK.value),
     "photographs": count,

@@ -3,8 +3,8 @@ r"""Makes the pages and figures from recorded results, and nothing else.
   python -m experiments.report
 
 brings what stands between the markers of docs/paper.md, docs/paper-rank64.md,
-docs/enhancer.md, docs/photographs.md, docs/porting.md, README.md,
-DEVIATIONS.md, FORMAT.md and docs/benchmarks.md up to date with
+docs/cluster.md, docs/enhancer.md, docs/photographs.md, docs/porting.md,
+README.md, DEVIATIONS.md, FORMAT.md and docs/benchmarks.md up to date with
 experiments/results, draws the figures of docs/figures, and makes
 ports/javascript/page/index.html, where the codec is tried in a browser.
 

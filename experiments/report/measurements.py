@@ -390,7 +390,8 @@ def render_extraction(folder: pathlib.Path) -> str:
     f"{warning}\n\n{markdown(rows)}\n\n"
     f"{measured['photographs']:,} crops through {measured['network']} on"
     f" {measured['machine']['cores']} cores: {shown} processes, images/s of the"
-    " whole command, its start included;"
+    " whole command, its start included, beside a load of"
+    f" {measured['load_average_before']:.1f};"
     f" {measured['images_per_processor_second']:.0f} a second of a worker's"
     " processor."
   ).strip()
@@ -415,3 +416,58 @@ def render_streaming(folder: pathlib.Path) -> str:
     row["same bits"] = "yes" if found["identical"] else "no"
     rows.append(row)
   return f"{warning}\n\n{markdown(rows)}".strip()
+
+
+_SIZES = {"3.3 million": 3.3e6, "a billion": 1e9}
+
+
+def render_cluster(folder: pathlib.Path) -> str:
+  """Core-hours and bytes of large sets, from what a shard of each took."""
+  names = [f"benchmarks/{name}.json" for name in ("cluster", "extraction")]
+  if not all((folder / name).is_file() for name in names):
+    return NOT_MEASURED
+  warning, measured, extraction = _read(folder, *names)
+  found = measured["photographs_per_core_second"]
+  coded = measured["features_per_core_second"]
+  rates = {
+    **{f"find faces, {k}": v for k, v in found.items()},
+    f"decode crops, {extraction['network']}": extraction[
+      "images_per_processor_second"
+    ],
+    f"encode, {measured['codec']}": coded["encode"],
+    f"decode, {measured['codec']}": coded["decode"],
+  }
+  rows = []
+  for work, rate in rates.items():
+    row = {"work": work, "a core-second": f"{rate:,.3g} faces"}
+    for name, count in _SIZES.items():
+      row[f"{name}, core-hours"] = f"{count / rate / 3600:,.3g}"
+    rows.append(row)
+  rate = measured["pairs_per_core_second"]
+  row = {"work": "count all pairs", "a core-second": f"{rate:,.3g} pairs"}
+  for name, count in _SIZES.items():
+    row[f"{name}, core-hours"] = f"{count**2 / 2 / rate / 3600:,.3g}"
+  sizes = {
+    "photographs, as the samples": measured["bytes_per_photograph"],
+    "shards of features, with names": measured["bytes_per_feature"]["shard"],
+    f"bitstreams, {measured['codec']}": measured["bytes_per_feature"]["coded"],
+  }
+  stored = [
+    {
+      "stored": what,
+      "bytes each": f"{size:,.0f}",
+      **{f"{k}, GB": f"{n * size / 1e9:,.3g}" for k, n in _SIZES.items()},
+    }
+    for what, size in sizes.items()
+  ]
+  two = measured["two_machines"]
+  pixels = measured["pixels_per_photograph"] / 1e6
+  return (
+    f"{warning}\n\nOne core of {measured['machine']['processor']}, photographs"
+    f" of {pixels:.2f} megapixels on average; nothing but the rates is"
+    f" measured, the rest is multiplication.\n\n{markdown([*rows, row])}\n\n"
+    f"{markdown(stored)}\n\nAfter {two['updates']:,} updates on two machines,"
+    " two processes here, the weights differ from those of one by"
+    f" {two['relative_difference_of_weights']:.1e} of their length, the loss of"
+    f" the last epoch by {two['relative_difference_of_loss']:.1e} of itself."
+  ).strip()

@@ -44,6 +44,7 @@ PAGES = {
   "docs/low-resolution.md": "students selection ways student_speed",
   "docs/porting.md": "exports",
   "docs/benchmarks.md": "speed peers",
+  "docs/cluster.md": "cluster",
   "docs/photographs.md": "rebuilt extraction streaming",
   "README.md": "results zoo",
   "SECURITY.md": "fuzzing faults",

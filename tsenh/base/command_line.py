@@ -27,13 +27,16 @@ def set_thread_mode() -> None:
     os.environ["XLA_FLAGS"] = f"{flags} {THREAD_MODE}".strip()
 
 
-def run(main: Callable[..., None], *names: str) -> NoReturn:
+def run(
+  main: Callable[..., None], *names: str, further: bool = False
+) -> NoReturn:
   """Runs a command; bad input ends it with one sentence and code 1.
 
   Args:
     main: takes the arguments that are no flags; these are parsed when it is
       called.
     *names: of those arguments; without them there may be none.
+    further: whether more may follow, which behind -- may look like flags.
   """
   signals.handle()
   _open_standard_files()
@@ -48,7 +51,7 @@ def run(main: Callable[..., None], *names: str) -> NoReturn:
     asked = any(a.lstrip("-").startswith("help") for a in sys.argv[1:])
     sys.exit(0 if asked else stop.code)
   found = arguments[1:]
-  if len(found) > len(names):
+  if len(found) > len(names) and not further:
     unexpected = found[len(names)]
     fail(f"unexpected argument {unexpected!r}; flags look like --name=value.")
   if len(found) < len(names):

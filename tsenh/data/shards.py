@@ -6,8 +6,8 @@ so on. Each is a sample of WebDataset, and any tar reads it:
 | member                     |                                          |
 |----------------------------|------------------------------------------|
 | `00000.features.npy`       | float32 [k, dim], one feature a row      |
-| `00000.names.npy`          | str [k], or nothing                      |
 | `00000.identities.npy`     | int64 [k], -1 for unknown, or nothing    |
+| `00000.names.json`         | a list of k texts, or nothing            |
 | `00000.provenance.txt`     | where the features came from             |
 
 The features of all shards, one behind the other, are those of the set. A tar
@@ -17,6 +17,7 @@ without the others.
 
 import contextlib
 import io
+import json
 import os
 import pathlib
 import re
@@ -194,11 +195,11 @@ def write_shard(
   path: pathlib.Path, number: int, shard: Shard, provenance: str
 ) -> None:
   """Writes one shard, whole or not at all; the same bytes every time."""
-  members = {
-    f"{key}.npy": _npy(np.asarray(value))
-    for key, value in shard._asdict().items()
-    if value is not None
-  }
+  members = {"features.npy": _npy(shard.features)}
+  if shard.identities is not None:
+    members["identities.npy"] = _npy(shard.identities)
+  if shard.names is not None:
+    members["names.json"] = json.dumps(shard.names.tolist()).encode()
   members["provenance.txt"] = provenance.encode()
   with (
     files.replacing(str(path)) as file,
@@ -268,14 +269,30 @@ def read_shard(path: pathlib.Path) -> Shard:
     Error: if it is damaged.
   """
   found = _members(path)
-  return Shard(
-    *(
-      Rows([_Part(path, *found[key][:2])], *found[key][2:])[:]
-      if key in found
-      else None
-      for key in Shard._fields
-    )
-  )
+
+  def array(key):
+    return Rows([_Part(path, *found[key][:2])], *found[key][2:])[:]
+
+  features = array("features")
+  identities = array("identities") if "identities" in found else None
+  text = _text(path, "names.json")
+  if text is None:
+    return Shard(features, None, identities)
+  with arrays.readable(path):
+    names = json.loads(text)
+  right = isinstance(names, list) and len(names) == len(features)
+  if not right or not all(isinstance(name, str) for name in names):
+    raise Error(f"{path}: its names are no list of {len(features)} texts.")
+  return Shard(features, np.array(names, np.str_), identities)
+
+
+def _text(path: pathlib.Path, key: str) -> Optional[str]:
+  """A member of a shard that is text, if it is there."""
+  with arrays.readable(path), tarfile.open(path, "r:") as tar:
+    for member in tar:
+      if member.isreg() and member.name.endswith(f".{key}"):
+        return tar.extractfile(member).read().decode()
+  return None
 
 
 def features(source: str) -> Tuple[Rows, Optional[np.ndarray], str]:
@@ -297,9 +314,7 @@ def features(source: str) -> Tuple[Rows, Optional[np.ndarray], str]:
       f"{source}: its shards differ in shape, type or what they hold."
     )
   ((row_shape, dtype, _),) = kinds
-  with tarfile.open(parts[0].file) as tar:
-    texts = [m for m in tar if m.name.endswith(".provenance.txt")]
-    text = tar.extractfile(texts[0]).read().decode() if texts else ""
+  text = _text(parts[0].file, "provenance.txt") or ""
   identities = np.concatenate(people) if people else None
   return Rows(parts, row_shape, dtype), identities, text
 
@@ -310,11 +325,11 @@ def _members(path: pathlib.Path) -> Dict[str, Tuple[int, int, tuple, np.dtype]]:
   with (
     arrays.readable(path),
     open(path, "rb") as file,
-    tarfile.open(fileobj=file) as tar,
+    tarfile.open(fileobj=file, mode="r:") as tar,
   ):
     for member in tar:
-      key = member.name.partition(".")[2].removesuffix(".npy")
-      if key not in Shard._fields or not member.isreg():
+      key, _, suffix = member.name.partition(".")[2].partition(".")
+      if key not in Shard._fields or suffix != "npy" or not member.isreg():
         continue
       what = f"{path}: array '{key}'"
       file.seek(member.offset_data)

@@ -6,6 +6,7 @@ depend on the number of processes, nor on how often a run was stopped.
 """
 
 import concurrent.futures
+import functools
 import json
 import math
 import multiprocessing
@@ -18,7 +19,7 @@ from typing import Callable, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from tsenh.base import arrays, files, processes
+from tsenh.base import arrays, cluster, files, processes
 from tsenh.base.errors import Error
 from tsenh.recognition import (
   contact_sheet,
@@ -157,6 +158,7 @@ def extract(
   folder: pathlib.Path,
   workers: int,
   on_shard: Callable[[int, List[Finding]], None],
+  engine: Optional[Callable[..., None]] = None,
 ) -> List[pathlib.Path]:
   """Features of all photographs of a listing.
 
@@ -168,6 +170,7 @@ def extract(
     workers: processes.
     on_shard: called with the number of photographs of each shard, as they
       finish, and what was found in it.
+    engine: does the shards in place of own processes; see `cluster.run`.
 
   Returns:
     The finished shards, for `read`, in the order of the listing.
@@ -177,47 +180,24 @@ def extract(
       another extraction, or a process died.
   """
   network = face_networks.digest(settings.network)
-  key = json.loads(json.dumps([settings, network, listing.digest()]))
-  _claim(folder, key)
+  cluster.claim(folder, [settings, network, listing.digest()])
   size = settings.shard_size
-  numbers = range(math.ceil(len(listing.entries) / size))
-  paths = [folder / f"{number:06}.npz" for number in numbers]
-
+  tasks = []
+  for number in range(math.ceil(len(listing.entries) / size)):
+    entries = listing.entries[number * size : (number + 1) * size]
+    path = str(folder / f"{number:06}.npz")
+    tasks.append((listing.source, entries, settings, path))
+  paths = [pathlib.Path(task[-1]) for task in tasks]
   lost = []
 
   def finished(number):
     findings = read(paths[number]).findings
     lost.append(sum(not finding.kept for finding in findings))
-    count = len(listing.entries[number * size : (number + 1) * size])
-    on_shard(count, findings)
+    on_shard(len(tasks[number][1]), findings)
 
-  waiting = []
-  for number in numbers:
-    if paths[number].exists():
-      finished(number)
-    else:
-      waiting.append(number)
-  if waiting:
-    workers = min(workers, len(waiting))
-    pool = concurrent.futures.ProcessPoolExecutor(
-      workers,
-      # Not fork: TensorFlow does not live through it.
-      multiprocessing.get_context("spawn"),
-      _start,
-      (listing, settings),
-    )
-    try:
-      tasks = {pool.submit(_shard, n, paths[n]): n for n in waiting}
-      for task in concurrent.futures.as_completed(tasks):
-        task.result()
-        finished(tasks[task])
-    except concurrent.futures.process.BrokenProcessPool as error:
-      raise Error(
-        "a process died, perhaps for want of memory; what is finished is kept,"
-        " and the same command goes on from there."
-      ) from error
-    finally:
-      pool.shutdown(wait=True, cancel_futures=True)
+  (engine or functools.partial(_in_processes, workers=workers))(
+    write_shard, tasks, finished
+  )
   if sum(lost) == len(listing.entries):
     first = read(paths[0]).findings[0]
     raise Error(
@@ -232,20 +212,6 @@ def remove(folder: pathlib.Path) -> None:
   shutil.rmtree(folder)
 
 
-def _claim(folder: pathlib.Path, key: list) -> None:
-  """Begins a folder of shards, or sees that it is of the same extraction."""
-  path = folder / "extraction.json"
-  if path.exists():
-    if json.loads(path.read_text()) != key:
-      raise Error(
-        f"{folder}: holds shards of another extraction (network, flags or"
-        " photographs differ); remove it, or give another --output."
-      )
-    return
-  folder.mkdir(exist_ok=True)
-  files.write_json(str(path), key)
-
-
 def read(path: pathlib.Path) -> Extraction:
   """Reads a finished shard."""
   with arrays.open_archive(path) as archive:
@@ -257,12 +223,43 @@ def read(path: pathlib.Path) -> Extraction:
   return Extraction(features, names, findings)
 
 
-# Of a process of the pool: what it codes, with what.
-_worker: List = []
+def _in_processes(
+  function: Callable[..., None],
+  tasks: List[cluster.Task],
+  on_done: Callable[[int], None],
+  workers: int,
+) -> None:
+  """As `cluster.run`, in processes of this machine."""
+  waiting = []
+  for number, task in enumerate(tasks):
+    if os.path.exists(task[-1]):
+      on_done(number)
+    else:
+      waiting.append(number)
+  if not waiting:
+    return
+  pool = concurrent.futures.ProcessPoolExecutor(
+    min(workers, len(waiting)),
+    # Not fork: TensorFlow does not live through it.
+    multiprocessing.get_context("spawn"),
+    _start,
+  )
+  try:
+    started = {pool.submit(function, *tasks[n]): n for n in waiting}
+    for task in concurrent.futures.as_completed(started):
+      task.result()
+      on_done(started[task])
+  except concurrent.futures.process.BrokenProcessPool as error:
+    raise Error(
+      "a process died, perhaps for want of memory; what is finished is kept,"
+      " and the same command goes on from there."
+    ) from error
+  finally:
+    pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _start(listing: photographs.Listing, settings: Settings) -> None:
-  """Prepares a process: one thread, and an end with the process that began."""
+def _start() -> None:
+  """Prepares a process, to end with the one that began it."""
   signal.signal(signal.SIGINT, signal.SIG_IGN)
   processes.guard_address_space()
   parent = multiprocessing.parent_process()
@@ -272,22 +269,27 @@ def _start(listing: photographs.Listing, settings: Settings) -> None:
     os._exit(1)
 
   threading.Thread(target=end_with_parent, daemon=True).start()
-  _worker[:] = [listing, settings]
 
 
-def _shard(number: int, path: pathlib.Path) -> None:
-  """Writes one shard."""
-  if len(_worker) == 2:  # The first one; an Error here is the caller's.
-    _one_thread(_worker[1])
-    _worker.append(Extractor(_worker[1]))
-  listing, settings, extractor = _worker
-  start = number * settings.shard_size
-  found = extractor(
-    listing, listing.entries[start : start + settings.shard_size]
-  )
+@functools.lru_cache(maxsize=1)
+def _extractor(settings: Settings) -> Extractor:
+  """Of this process, which uses one thread."""
+  _one_thread(settings)
+  return Extractor(settings)
+
+
+def write_shard(
+  source: str,
+  entries: Tuple[photographs.Entry, ...],
+  settings: Settings,
+  path: str,
+) -> None:
+  """Writes the shard of some photographs of a listing; a task of `extract`."""
+  listing = photographs.Listing(source, tuple(entries), 0)
+  found = _extractor(settings)(listing, listing.entries)
   text = json.dumps(found.findings).encode()
   files.write_arrays(
-    str(path),
+    path,
     {
       "features": found.features,
       "names": found.names,

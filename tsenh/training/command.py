@@ -7,7 +7,7 @@ wrong flag are answered at once.
 import math
 import pathlib
 import sys
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 from absl import flags
 
@@ -73,7 +73,10 @@ def describe(model: Stored, training_set: FeatureSet) -> Dict[str, Any]:
 
 
 def open_run(
-  name: str, recipe: Dict[str, Any], resume: bool = False
+  name: str,
+  recipe: Dict[str, Any],
+  resume: bool = False,
+  own_folder: Callable[[pathlib.Path], pathlib.Path] = lambda folder: folder,
 ) -> Tuple[pathlib.Path, Optional[Dict[str, Any]]]:
   """Opens the run folder that --output names, or runs/NAME.
 
@@ -81,6 +84,7 @@ def open_run(
     name: of the run.
     recipe: see `runs.open_run`.
     resume: whether to continue the run that is there.
+    own_folder: where this machine keeps the run of a folder.
 
   Returns:
     The folder, and the configuration to train with; None, and a word to the
@@ -89,7 +93,7 @@ def open_run(
   Raises:
     Error: if there is a run that must not be replaced or continued.
   """
-  folder = pathlib.Path(OUTPUT.value or f"runs/{name}")
+  folder = own_folder(pathlib.Path(OUTPUT.value or f"runs/{name}"))
   config = runs.open_run(folder, recipe, resume, OVERWRITE.value)
   if config is None:
     print(f"{folder}: the run is finished.", file=sys.stderr)

@@ -15,6 +15,7 @@ from tsenh.training import command, run_folders
 
 if typing.TYPE_CHECKING:  # It imports TensorFlow.
   from tsenh.coding.entropy import EntropyCoder
+  from tsenh.training.machines import Machines
   from tsenh.training.samplers import Sampler
 
 EPOCHS = flags.DEFINE_integer("epochs", 40, "Epochs.", lower_bound=1)
@@ -48,6 +49,12 @@ RESUME = flags.DEFINE_bool(
   "Continue the run in the folder, if there is one, where it stopped; with more"
   " --epochs a finished one too.",
 )
+DISTRIBUTED = flags.DEFINE_bool(
+  "distributed",
+  False,
+  "Train on the machines that the environment variable TF_CONFIG names; all run"
+  " this command and see the same folders (docs/cluster.md).",
+)
 # So that --help shows the others with these.
 flags.adopt_module_key_flags(command)
 
@@ -57,6 +64,26 @@ for _flag in (LEARNING_RATE, ADAM_EPSILON):
     lambda value: 0 < value < math.inf,
     "expected a finite number above 0",
   )
+
+
+def begin() -> None:
+  """Joins the other machines, if there are some; before all else.
+
+  Raises:
+    Error: as `machines.join` does.
+  """
+  if DISTRIBUTED.value:
+    from tsenh.training import machines
+
+    machines.join()
+
+
+def _machines() -> Optional["Machines"]:
+  if not DISTRIBUTED.value:
+    return None
+  from tsenh.training import machines
+
+  return machines.joined()
 
 
 def open_run(
@@ -79,7 +106,13 @@ def open_run(
     **command.describe(model, training_set),
     "thread_mode": THREAD_MODE,
   }
-  return command.open_run(name, recipe, RESUME.value)
+  together = _machines()
+  if together is None:
+    return command.open_run(name, recipe, RESUME.value)
+  from tsenh.training import machines
+
+  recipe["machines"] = together.count
+  return command.open_run(name, recipe, RESUME.value, machines.own_folder)
 
 
 def train(
@@ -129,6 +162,7 @@ def train(
     noise_dim,
     training_variables,
     sampler,
+    machines=_machines(),
     **seams,
   )
   return runs.train(

@@ -117,6 +117,15 @@ def find(name: str) -> pathlib.Path:
   return pathlib.Path(name)
 
 
+def absolute(name: str) -> str:
+  """A name for processes that run elsewhere: a run folder's whole path.
+
+  Shipped ones keep their names: they are on every machine.
+  """
+  known = {**shipped(), **shipped(ENHANCERS)}
+  return name if name in known else str(find(name).absolute())
+
+
 def read_config(folder: pathlib.Path) -> Optional[Dict[str, Any]]:
   """The configuration of a run, or None where no run was started.
 

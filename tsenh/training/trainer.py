@@ -15,6 +15,7 @@ import tensorflow as tf
 from tsenh.base import processes
 from tsenh.base.command_line import THREAD_MODE
 from tsenh.base.errors import Error
+from tsenh.training.machines import Machines
 from tsenh.training.samplers import Sampler, Shuffled
 
 # Bounds the memory of one call, examples and noise together, and the time
@@ -66,6 +67,7 @@ class Trainer:
     statistics: Optional[Dict[str, tf.Variable]] = None,
     decay_epochs: Optional[int] = None,
     xla: bool = True,
+    machines: Optional[Machines] = None,
   ):
     """Prepares to train; nothing is compiled before the first epoch.
 
@@ -88,9 +90,12 @@ class Trainer:
         cosine; None leaves it as it is.
       xla: whether XLA compiles the loop. Its convolutions within a loop are
         hundreds of times slower than TensorFlow's own.
+      machines: those that share each batch, of which each is given all this.
+        The losses are then means over a batch.
 
     Raises:
-      Error: if there is not one whole batch, the arrays differ in length, or
+      Error: if there is not one whole batch, the arrays differ in length,
+        machines cannot share a batch or what is trained on it, or
         the thread mode is not set, without which bits are not reproducible;
         also as `processes.check` does.
     """
@@ -132,7 +137,18 @@ class Trainer:
     most = max(1, MAX_BYTES_PER_CALL // (recipe.batch_size * row_bytes))
     calls = math.ceil(self.steps_per_epoch / most)
     self._steps_per_call = math.ceil(self.steps_per_epoch / calls)
-    self._run = self._compile(loss_fn, xla)
+    self._machines = machines
+    if machines is None:
+      self._run = self._compile(loss_fn, xla)
+      return
+    if sampler or statistics or not xla:
+      raise Error("several machines share batches in random order alone.")
+    if recipe.batch_size % machines.count:
+      raise Error(
+        f"a batch of {recipe.batch_size} cannot be shared by {machines.count}"
+        " machines evenly."
+      )
+    self._run = self._compile_shared(loss_fn, machines)
 
   def _compile(self, loss_fn, xla):
     """Many updates as one computation.
@@ -173,6 +189,46 @@ class Trainer:
 
     return run
 
+  def _compile_shared(self, loss_fn, machines):
+    """The same, with gradients that are averaged over machines.
+
+    XLA computes them and applies them; what happens between machines it cannot.
+    """
+    variables = list(self._variables.values())
+    shapes = [variable.shape for variable in variables]
+    sizes = [shape.num_elements() for shape in shapes]
+
+    @tf.function(jit_compile=True)
+    def gradients(batch, noise):
+      with tf.GradientTape() as tape:
+        losses = loss_fn(batch, noise)
+      found = tape.gradient(losses[0], variables)
+      return tf.concat([tf.reshape(g, [-1]) for g in (*found, losses)], axis=0)
+
+    @tf.function(jit_compile=True)
+    def apply(found):
+      parts = tf.split(found, [*sizes, len(self.metrics)])
+      parts, losses = parts[:-1], parts[-1]
+      parts = [tf.reshape(g, shape) for g, shape in zip(parts, shapes)]
+      self._adam.apply_gradients(zip(parts, variables))
+      return losses
+
+    @tf.function
+    def run(batches, noise, steps):
+      def update(i, metrics):
+        batch = {name: rows[i] for name, rows in batches.items()}
+        found = machines.mean(gradients, batch, noise[i])
+        return i + 1, metrics + apply(found)
+
+      return tf.while_loop(
+        lambda i, _: i < steps,
+        update,
+        [0, tf.zeros(len(self.metrics))],
+        parallel_iterations=1,
+      )[1]
+
+    return run
+
   @tf.function
   def _noise(self, first_step):
     """Uniform noise for one call, each step's keyed by (seed, step)."""
@@ -197,6 +253,9 @@ class Trainer:
       Error: if the loss, a weight or a moment of Adam's is no longer finite.
     """
     batches = self._sampler.batches(self.epoch)
+    if self._machines:
+      self._check_together()
+      batches = self._machines.part(batches)
     total = np.zeros(len(self.metrics))
     for start in range(0, self.steps_per_epoch, self._steps_per_call):
       rows = batches[start : start + self._steps_per_call]
@@ -204,6 +263,8 @@ class Trainer:
       rows = np.resize(rows, [self._steps_per_call, batches.shape[1]])
       examples = {k: tf.constant(a[rows]) for k, a in self._examples.items()}
       noise = self._noise(tf.constant(self.step))
+      if self._machines:
+        noise = self._machines.part(noise)
       metrics = self._run(examples, noise, tf.constant(steps)).numpy()
       self.step += steps
       self._check(f"the loss is {metrics[0]}", metrics)
@@ -213,6 +274,19 @@ class Trainer:
       self._check(f"{name} is not finite", variable)
     self.epoch += 1
     self.metrics = self._named(total / self.steps_per_epoch)
+
+  def _check_together(self) -> None:
+    """Raises an Error unless all machines are at the same update."""
+    mean = self._mean_over_machines(tf.constant(self.step, tf.float64))
+    if float(mean) != self.step:
+      raise Error(
+        f"this machine is at update {self.step}, but others are not; do all see"
+        " the same run folder?"
+      )
+
+  @tf.function
+  def _mean_over_machines(self, value):
+    return self._machines.mean(tf.identity, value)
 
   def _check(self, found: str, values) -> None:
     if not np.isfinite(values).all():
