@@ -91,16 +91,16 @@ def render_ahead_rates(folder: pathlib.Path) -> str:
     frame = reader.summary(study)
     curve = {
       key: list(zip(points["bits"], points[_METRIC]))
-      for key, points in frame.groupby(["family", "variant", "epochs"])
+      for key, points in frame.groupby(["family", "label"], sort=False)
     }
-    anchor = curve.get(("pro", "", published.EPOCHS))
-    for name, own in curve.items():
-      if anchor and name[0] in ("lda", "pca", "pro-e") and len(own) > 3:
+    anchor = curve.get(("pro", f"PRO, {published.EPOCHS} epochs"))
+    for (family, label), own in curve.items():
+      if anchor and family in ("lda", "pca", "pro-e") and len(own) > 3:
         value = rates.bd_rate(anchor, own)
         rows.append(
           {
             "network": network,
-            "method": reader.label(name[0]) + f" {name[1]}".rstrip(),
+            "method": label,
             "bits against PRO's, %": value
             if isinstance(value, str)
             else f"{value:+.1f}",
