@@ -13,6 +13,7 @@ from experiments import choices
 from experiments.report import (
   ahead,
   enhancer,
+  expressions,
   figures,
   low_resolution,
   measurements,
@@ -34,7 +35,7 @@ PAPERS = {
   for i, name in enumerate(choices.TEACHERS)
 }
 # The pages, and the parts of the others: `render_...` of one of these modules.
-_RENDERING = (measurements, low_resolution, enhancer, ahead)
+_RENDERING = (measurements, low_resolution, enhancer, ahead, expressions)
 PAGES = {
   **dict.fromkeys(PAPERS, ""),
   "DEVIATIONS.md": "sensitivity elements teachers effort hashing sq_sweep",
@@ -42,6 +43,10 @@ PAGES = {
   "docs/enhancer.md": "worth why",
   "docs/ahead.md": "ahead_bars ahead ahead_rates directions",
   "docs/low-resolution.md": "students selection ways student_speed",
+  "docs/expressions.md": (
+    "expression_accuracy expression_tests expression_classes"
+  ),
+  "checkpoints/expressions/half-hidden/README.md": "expression_shipped",
   "docs/porting.md": "exports",
   "docs/benchmarks.md": "speed peers",
   "docs/cluster.md": "cluster",
@@ -136,6 +141,7 @@ def pictures(folder: pathlib.Path = RESULTS) -> Iterator[Picture]:
     dim = manifests.networks()[network].dim
     draw = functools.partial(figures.draw_length, results.read(str(path)), dim)
     yield f"{network}/length", digest, draw
+  yield from expressions.pictures(folder)
 
 
 def to_html(text: str, folder: pathlib.Path) -> str:
