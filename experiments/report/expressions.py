@@ -49,6 +49,8 @@ _TESTED = (
   *(("kd-stages", "kd"), ("kd-votes+triplet", "kd+triplet")),
   *(("kd-votes", "kd+triplet"), ("mixed", "kd+triplet")),
 )
+# Drawn emotion by emotion.
+_SHOWN = (("none", "teacher"), ("upper", "plain"), ("lower", "plain"))
 _NAME = re.compile(r"(none|upper|lower)_(.+)-s(\d+)")
 _WIDTH = 5.0
 _SAMPLE = provenance.ROOT / "tests" / "samples" / "ferplus"
@@ -222,11 +224,7 @@ def _draw_classes(runs: pd.DataFrame):
   """Accuracy by emotion: the whole face, and either half."""
   figure, axes = plt.subplots(figsize=(_WIDTH, 2.8))
   groups = _groups(runs)
-  shown = [
-    ("none", "teacher"),
-    ("upper", "kd+triplet"),
-    ("lower", "kd+triplet"),
-  ]
+  shown = list(_SHOWN)
   width = 0.8 / len(shown)
   for k, key in enumerate(shown):
     if key in groups:
@@ -246,11 +244,7 @@ def _draw_classes(runs: pd.DataFrame):
 def _draw_confusion(runs: pd.DataFrame):
   """Confusion matrices, in percent of each row."""
   groups = _groups(runs)
-  shown = [
-    ("none", "teacher"),
-    ("upper", "kd+triplet"),
-    ("lower", "kd+triplet"),
-  ]
+  shown = list(_SHOWN)
   shown = [key for key in shown if key in groups]
   figure, axes = plt.subplots(
     len(shown), 1, figsize=(_WIDTH, 3.6 * len(shown)), squeeze=False
@@ -287,12 +281,13 @@ def _draw_curves(runs: pd.DataFrame):
       panel = panels[1]
     else:
       continue
-    label = METHODS[method].split(",")[0]
+    label = METHODS[method].removesuffix(" (ours)")
     panel.plot(curve["epoch"], 100 * curve["accuracy"], ".-", label=label)
   panels[0].set(title="teacher", ylabel="validation accuracy, %")
   panels[1].set(title="students, upper half hidden")
   for panel in panels:
     panel.set_xlabel("epoch")
+    panel.xaxis.get_major_locator().set_params(integer=True)
     panel.legend(fontsize=6)
   return figure
 
