@@ -243,8 +243,8 @@ students: $(ALL) ## Train the shipped students again from IMAGES (hours)
 	  for f in config.json float32.tflite int8.tflite; do \
 	    cp build/students/$$1/$$f checkpoints/students/$$1/; done; }; \
 	for s in 16 32; do \
-	  train student-$$s $$s 32,48,72 16; \
-	  train student-$$s-quarter $$s 16,24,32 16; \
+	  train student-$$s $$s 24,24,48,68 17; \
+	  train student-$$s-quarter $$s 12,12,24,34 17; \
 	done
 
 docs: $(DOCS) ## Build the documentation site, strictly, into build/site

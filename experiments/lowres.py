@@ -49,7 +49,7 @@ _DRY_RUN = flags.DEFINE_bool(
 flags.mark_flags_as_required(["images", "lfw", "teacher_network"])
 
 SIZES = (16, 32)
-QUARTER = "16,24,32"
+QUARTER = "12,12,24,34"
 SHARE = 0.5
 VARIANTS = {
   "scratch": ["--regression_weight=0", "--classification_weight=1"],
