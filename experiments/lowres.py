@@ -23,6 +23,7 @@ from experiments import jobs
 from experiments.jobs import Job
 from tsenh.base import command_line
 from tsenh.data import manifests
+from tsenh.recognition import face_networks
 
 _IMAGES = flags.DEFINE_string("images", None, "Sharp faces to train on.")
 _LFW = flags.DEFINE_string("lfw", None, "LFW's aligned faces of 112x112.")
@@ -49,7 +50,7 @@ _DRY_RUN = flags.DEFINE_bool(
 flags.mark_flags_as_required(["images", "lfw", "teacher_network"])
 
 SIZES = (16, 32)
-QUARTER = "16,24,32"
+QUARTER = "12,12,24,34"
 SHARE = 0.5
 VARIANTS = {
   "scratch": ["--regression_weight=0", "--classification_weight=1"],
@@ -80,9 +81,8 @@ def plan() -> Dict[str, Job]:
 
   for low in SIZES:
     evaluate(f"teacher-{low}", _TEACHER.value, [], low)
-    for name in (f"student-{low}", f"student-{low}-quarter"):
-      for form in ("", "-float"):
-        evaluate(f"{name}{form}", f"{name}{form}", ["--ways"], low)
+  for name in face_networks.students():
+    evaluate(name, name, ["--ways"], int(name.split("-")[1]))
   for seed in range(_SEEDS.value):
     for variant, own in VARIANTS.items():
       name = f"{variant}-s{seed}"

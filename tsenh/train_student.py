@@ -54,15 +54,16 @@ _VARIANTS = flags.DEFINE_integer(
 )
 _WIDTHS = flags.DEFINE_string(
   "widths",
-  "32,48,72",
-  "Channels of the first convolution and of the residual blocks, each of which"
-  " halves the side. The default has 129,000 parameters; 16,24,32 a quarter.",
+  "24,24,48,68",
+  "Channels of the first convolution and of the residual blocks, of which the"
+  " last two halve the side. The default has 128,000 parameters; 12,12,24,34 a"
+  " quarter.",
 )
 _REGRESSION_WEIGHT = flags.DEFINE_float(
   "regression_weight", 1.0, "Of the cosine to the teacher's feature."
 )
 _CLASSIFICATION_WEIGHT = flags.DEFINE_float(
-  "classification_weight", 0.02, "Of the margin softmax over the people."
+  "classification_weight", 0.01, "Of the margin softmax over the people."
 )
 _SELECTION = flags.DEFINE_enum(
   "selection",

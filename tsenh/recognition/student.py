@@ -20,7 +20,8 @@ SIZES = (16, 32)
 # Pixels of 0 to 255 become (x - 127.5) / 127.5, as ArcFace has them.
 CENTRE = 127.5
 # Ours: the largest changes of brightness and contrast.
-BRIGHTNESS, CONTRAST = 0.2, 0.3
+BRIGHTNESS, CONTRAST = 0.1, 0.2
+CLEAN = 0.5  # Ours: how often the face that is shrunk by area alone is shown.
 NOISE_DIM = 4  # Variant, mirror, brightness, contrast.
 _CALIBRATION = 512
 
@@ -31,12 +32,13 @@ def build(
   """Builds a small residual network, ours.
 
   A convolution, whose stride brings the face to 16 pixels a side; for each
-  further width a residual block that halves the side; a depthwise convolution
-  over all that is left, as MobileFaceNet has it; and a dense layer.
+  further width a residual block, of which the last two halve the side; a
+  depthwise convolution over all that is left, as MobileFaceNet has it; and a
+  dense layer.
 
   Args:
     size: pixels of a side, 16 or 32.
-    widths: channels of the first convolution and of the blocks, "32,48,72".
+    widths: channels of the first convolution and of the blocks, "24,24,48,68".
     feature_dim: of the feature.
     seed: of the initial weights.
 
@@ -66,9 +68,11 @@ def build(
   faces = layers.Input([size, size, 3], name="faces")
   x = layers.ReLU()(conv(faces, first, "stem", stride=size // 16))
   for i, width in enumerate(blocks, 1):
-    y = layers.ReLU()(conv(x, width, f"block{i}_a", stride=2))
+    stride = 2 if i > len(blocks) - 2 else 1
+    y = layers.ReLU()(conv(x, width, f"block{i}_a", stride))
     y = conv(y, width, f"block{i}_b")
-    x = conv(x, width, f"block{i}_short", stride=2, kernel=1)
+    if stride > 1 or x.shape[-1] != width:
+      x = conv(x, width, f"block{i}_short", stride, kernel=1)
     x = layers.ReLU()(layers.Add()([x, y]))
   x = layers.DepthwiseConv2D(
     x.shape[1], use_bias=False, depthwise_initializer=he(), name="whole"
@@ -192,6 +196,8 @@ def normalised(faces: np.ndarray) -> np.ndarray:
 def training_view(variants, noise):
   """One variant of each face, perhaps mirrored, brighter or of more contrast.
 
+  The first variant is shown as often as `CLEAN` says, the others equally often.
+
   Args:
     variants: uint8 [batch, count, size, size, 3], the face shrunk in several
       ways.
@@ -201,8 +207,9 @@ def training_view(variants, noise):
     float32 [batch, size, size, 3], as the network takes it.
   """
   count = variants.shape[1]
-  number = tf.cast((noise[:, 0] + 0.5) * count, tf.int32)
-  number = tf.minimum(number, count - 1)
+  place = (noise[:, 0] + 0.5 - CLEAN) / (1 - CLEAN)  # Negative: clean.
+  number = tf.cast(tf.floor(place * (count - 1)), tf.int32) + 1
+  number = tf.clip_by_value(number, 0, count - 1)
   # Not a gather, which XLA makes slow: all but one are multiplied by nothing.
   chosen = tf.one_hot(number, count)[..., None, None, None]
   faces = tf.reduce_sum(tf.cast(variants, tf.float32) * chosen, axis=1)
