@@ -23,7 +23,7 @@ SHARED ?= ../shared
 .DEFAULT_GOAL := help
 .PHONY: help demo check test style format paper paper-short paper-smoke \
   choices checkpoints table report rebuild replay release-check benchmark \
-  benchmark-extraction enhancer-study study grains ablation fuzz faults docs \
+  benchmark-extraction enhancer-study study grains ablation scalable fuzz faults docs \
   clean
 
 help: ## List the targets
@@ -135,6 +135,28 @@ checkpoints: $(ALL) ## Make the shipped codecs again (about two hours)
 	    --output=build/checkpoints/rank64-sq-$$q || exit 1; \
 	done
 	cp -r build/checkpoints/. checkpoints/
+
+IMAGES ?= images/faces64.npz
+LFW_IMAGES ?= faces/lfw_aligned.tar
+JUDGES ?= networks/mobilefacenet128.param
+scalable: $(ALL) ## Train and measure the layered face codec (IMAGES, JUDGES)
+	$(PY) -m tsenh.train_scalable --images=$(IMAGES) --part=base \
+	  --epochs=2 --learning_rate=1e-3 --output=runs/scalable --resume
+	$(PY) -m tsenh.train_scalable --images=$(IMAGES) --part=generator \
+	  --epochs=1 --width=24 --learning_rate=1e-3 --output=runs/scalable --resume
+	$(PY) -m tsenh.train_scalable --images=$(IMAGES) --part=residual \
+	  --epochs=1 --learning_rate=1e-3 --output=runs/scalable --resume
+	mkdir -p $(RESULTS)/scalable
+	for judge in $(JUDGES); do \
+	  name=$$(basename $$judge | cut -d. -f1); \
+	  measure="$(PY) -m tsenh.evaluate_scalable --images=$(LFW_IMAGES) \
+	    --network=$$judge --scale=128"; \
+	  $$measure --model=runs/scalable \
+	    --output=$(RESULTS)/scalable/$$name-model.json || exit 1; \
+	  $$measure --model=none --eigenfaces=$(IMAGES) \
+	    --output=$(RESULTS)/scalable/$$name-codecs.json || exit 1; \
+	done
+	$(PY) -m experiments.scalable_pages --model=runs/scalable
 
 table: $(ALL) ## Rewrite the pages' tables and figures from the results
 	$(PY) -m experiments.report

@@ -3,6 +3,7 @@
 import base64
 import functools
 import hashlib
+import json
 import pathlib
 import re
 from typing import Any, Callable, Dict, Iterator, Tuple
@@ -17,6 +18,7 @@ from experiments.report import (
   low_resolution,
   measurements,
   reader,
+  scalable,
   tables,
   walkthrough,
 )
@@ -34,7 +36,7 @@ PAPERS = {
   for i, name in enumerate(choices.TEACHERS)
 }
 # The pages, and the parts of the others: `render_...` of one of these modules.
-_RENDERING = (measurements, low_resolution, enhancer, ahead)
+_RENDERING = (measurements, low_resolution, enhancer, scalable, ahead)
 PAGES = {
   **dict.fromkeys(PAPERS, ""),
   "DEVIATIONS.md": "sensitivity elements teachers effort hashing sq_sweep",
@@ -43,6 +45,9 @@ PAGES = {
   "docs/ahead.md": "ahead_bars ahead ahead_rates directions",
   "docs/low-resolution.md": "students selection ways student_speed",
   "docs/porting.md": "exports",
+  "docs/scalable.md": (
+    "scalable_bars scalable_base scalable_rates scalable_points scalable_costs"
+  ),
   "docs/benchmarks.md": "speed peers",
   "docs/cluster.md": "cluster",
   "docs/photographs.md": "rebuilt extraction streaming",
@@ -136,6 +141,11 @@ def pictures(folder: pathlib.Path = RESULTS) -> Iterator[Picture]:
     dim = manifests.networks()[network].dim
     draw = functools.partial(figures.draw_length, results.read(str(path)), dim)
     yield f"{network}/length", digest, draw
+  for judge, points in scalable.judges(scalable.read(folder)).items():
+    data = json.dumps(points)
+    digest = hashlib.sha256(data.encode()).hexdigest()
+    name = f"scalable/{pathlib.Path(judge).stem}"
+    yield name, digest, functools.partial(scalable.draw, points)
 
 
 def to_html(text: str, folder: pathlib.Path) -> str:

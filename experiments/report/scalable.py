@@ -1,0 +1,250 @@
+"""What stands between the markers of docs/scalable.md, and its pictures.
+
+Every number comes from experiments/results/scalable: standard codecs and models
+measured on the same faces, judge by judge.
+"""
+
+import pathlib
+from typing import Any, Dict, Iterator, List, Tuple
+
+import numpy as np
+
+from experiments import staleness
+from experiments.report.tables import NOT_MEASURED, markdown
+from tsenh.base import results
+from tsenh.images import evaluation
+
+FOLDER = "scalable"
+# The bar is about files of fewer bytes a face than these.
+MOST_BYTES = 250
+
+Result = Dict[str, Any]
+
+
+def read(folder: pathlib.Path) -> Dict[str, Result]:
+  """The results by their files' names."""
+  paths = sorted((folder / FOLDER).glob("*.json"))
+  return {path.stem: results.read(str(path)) for path in paths}
+
+
+def _status(found: Dict[str, Result]) -> str:
+  return staleness.sentence(
+    (f"{FOLDER}/{name}.json", staleness.reasons(result))
+    for name, result in found.items()
+  )
+
+
+def judges(found: Dict[str, Result]) -> Dict[str, List[Dict[str, Any]]]:
+  """All points by the network that recognised."""
+  points: Dict[str, List[Dict[str, Any]]] = {}
+  for result in found.values():
+    points.setdefault(result["judge"], []).extend(result["points"])
+  return points
+
+
+def _with_interval(point, key: str, factor: float) -> str:
+  low, high = (factor * end for end in point[f"{key}_interval"])
+  return f"{factor * point[key]:.1f} ({low:.1f} to {high:.1f})"
+
+
+def render_scalable_points(folder: pathlib.Path) -> str:
+  """Every point: rate, who is recognised, fidelity."""
+  found = read(folder)
+  if not found:
+    return NOT_MEASURED
+  parts = [_status(found)]
+  for judge, points in judges(found).items():
+    rows = [
+      {
+        "coded by": point["name"],
+        "bytes per face": f"{point['bytes_per_face']:.1f}",
+        "rank-1, % (95 % interval)": _with_interval(point, "rank1", 100),
+        "PSNR, dB": f"{point['psnr']:.2f}",
+        "MS-SSIM, three scales": f"{point['ms_ssim']:.3f}",
+      }
+      for point in sorted(points, key=lambda p: p["bytes_per_face"])
+    ]
+    parts.append(f"Recognised by `{judge}`:\n\n{markdown(rows)}")
+  return "\n\n".join(parts)
+
+
+def hits(point: Dict[str, Any]) -> np.ndarray:
+  """Whether each face was recognised, bool [n]."""
+  return np.array([hit == "1" for hit in point["hits"]])
+
+
+def curve(points, *methods: str) -> evaluation.Curve:
+  """Rates and hits of methods, rising, those that others outdo left out."""
+  own = [p for p in points if p["method"] in methods]
+  rising, best = [], -1.0
+  for point in sorted(own, key=lambda p: (p["bytes_per_face"], -p["rank1"])):
+    if point["rank1"] > best:
+      best = point["rank1"]
+      rising.append((point["bytes_per_face"], hits(point)))
+  return rising
+
+
+def gains(points) -> Iterator[Dict[str, Any]]:
+  """Rank-1 of the model's files above those of standard codecs as large."""
+  people = None
+  for point in points:
+    size = point["bytes_per_face"]
+    if "base" not in point or size >= MOST_BYTES:
+      continue
+    if people is None:
+      n = len(point["hits"])
+      people = np.arange(n) // 2
+    row = {
+      "coded by": point["name"],
+      "bytes per face": f"{size:.1f}",
+      "rank-1, %": f"{100 * point['rank1']:.1f}",
+    }
+    for kind in ("webp", "avif"):
+      anchor = curve(points, kind, f"{kind}, a file each")
+      if not anchor or size < anchor[0][0]:
+        row[f"{kind} as large"] = "no such file"
+        row[f"points above {kind}"] = ""
+        continue
+      other = evaluation.at_rate(anchor, size)
+      change = hits(point).astype(float) - other
+      low, high = evaluation.interval(change, evaluation.resample(people))
+      row[f"{kind} as large"] = f"{100 * other.mean():.1f}"
+      row[f"points above {kind}"] = (
+        f"{100 * change.mean():+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+      )
+    yield row
+
+
+def render_scalable_bars(folder: pathlib.Path) -> str:
+  """The bar: rank-1 at equal bytes."""
+  found = read(folder)
+  parts = [_status(found)]
+  for judge, points in judges(found).items():
+    rows = [*gains(points)]
+    if rows:
+      parts.append(f"Recognised by `{judge}`:\n\n{markdown(rows)}")
+  return "\n\n".join(parts) if len(parts) > 1 else NOT_MEASURED
+
+
+def render_scalable_base(folder: pathlib.Path) -> str:
+  """The base layer alone."""
+  rows = []
+  for result in read(folder).values():
+    for base, measured in result.get("base_layer", {}).items():
+      size = measured.get("bytes_per_face")
+      rows.append(
+        {
+          "features": base,
+          "bytes per face, headers counted": f"{size:.1f}" if size else "512",
+          "correct pairs": f"{measured['correct_pairs']:,}",
+          "of": f"{measured['num_pairs']:,}",
+          "equal error rate, %": f"{100 * measured['eer']:.2f}",
+        }
+      )
+  seen, unique = set(), []
+  for row in rows:
+    if row["features"] not in seen:
+      seen.add(row["features"])
+      unique.append(row)
+  return markdown(unique) if unique else NOT_MEASURED
+
+
+def render_scalable_rates(folder: pathlib.Path) -> str:
+  """Bjontegaard's differences of rates against standard codecs."""
+  rows = []
+  for judge, points in judges(read(folder)).items():
+    for base in ("sharp", "base network"):
+      for kind in ("webp", "avif"):
+        chains = {
+          "generated, then pictures": ["generated"]
+          + [f"generated + {kind}:{q}" for q in ("0:4", "0", "5", "10", "20")],
+          "generated, learned, then pictures": ["generated + learned"]
+          + [
+            f"generated + learned + {kind}:{q}"
+            for q in ("0:4", "0", "10", "20")
+          ],
+        }
+        anchor = [p for p in points if p["method"] == kind]
+        for chain, methods in chains.items():
+          tested = [
+            p
+            for p in points
+            if p["method"] in methods and p.get("base") == base
+          ]
+          if len(tested) < 3 or len(anchor) < 3:
+            continue
+          row = {
+            "recognised by": judge,
+            "features": base,
+            "layers": f"{chain} ({kind})",
+            "against": kind,
+          }
+          for key, head in (
+            ("psnr", "BD-rate of PSNR, %"),
+            ("ms_ssim", "of MS-SSIM, %"),
+            ("rank1", "of rank-1, %"),
+          ):
+            value = evaluation.bd_rate(anchor, tested, key)
+            row[head] = "no overlap" if np.isnan(value) else f"{value:+.0f}"
+          rows.append(row)
+  return markdown(rows) if rows else NOT_MEASURED
+
+
+def render_scalable_costs(folder: pathlib.Path) -> str:
+  """Size and work of the networks."""
+  for result in read(folder).values():
+    if "costs" in result:
+      rows = [
+        {
+          "network": name,
+          **{k.replace("_", "-"): f"{v:,}" for k, v in c.items()},
+        }
+        for name, c in result["costs"].items()
+      ]
+      return markdown(rows)
+  return NOT_MEASURED
+
+
+_FAMILIES = {
+  "generated": ("sharp", "C0", "o"),
+  "webp": (None, "C1", "s"),
+  "avif": (None, "C2", "^"),
+  "jpeg2000": (None, "C4", "v"),
+  "jpeg": (None, "C7", "x"),
+}
+
+
+def draw(points) -> Any:
+  """Rank-1 and PSNR over bytes per face."""
+  from matplotlib import pyplot as plt
+
+  figure, panels = plt.subplots(2, 1, figsize=(5.0, 6.0), sharex=True)
+  groups: List[Tuple[str, Any, str, str]] = [
+    (
+      f"layered, features of the {base} face"
+      if base == "sharp"
+      else "layered, features of the base network",
+      lambda p, base=base: p.get("base") == base,
+      color,
+      "o",
+    )
+    for base, color in (("sharp", "C0"), ("base network", "C3"))
+  ]
+  groups += [
+    (kind, lambda p, kind=kind: p["method"] == kind, color, marker)
+    for kind, (_, color, marker) in _FAMILIES.items()
+    if kind != "generated"
+  ]
+  for label, belongs, color, marker in groups:
+    own = sorted(filter(belongs, points), key=lambda p: p["bytes_per_face"])
+    own = [p for p in own if p["bytes_per_face"] < 2 * MOST_BYTES]
+    rates = [p["bytes_per_face"] for p in own]
+    for axes, key, factor in zip(panels, ("rank1", "psnr"), (100, 1)):
+      values = [factor * p[key] for p in own]
+      style = "" if label.startswith("layered") else "-"
+      axes.plot(rates, values, f"{color}{marker}{style}", label=label)
+  panels[0].axvline(MOST_BYTES, color="0.6", lw=0.8)
+  panels[0].set(ylabel="rank-1 among all people, %")
+  panels[1].set(ylabel="PSNR, dB", xlabel="bytes per face, all counted")
+  panels[0].legend()
+  return figure
