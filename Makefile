@@ -23,8 +23,8 @@ SHARED ?= ../shared
 .DEFAULT_GOAL := help
 .PHONY: help demo check test style format paper paper-short paper-smoke \
   choices checkpoints table report rebuild replay release-check benchmark \
-  benchmark-extraction enhancer-study study grains ablation scalable fuzz faults docs \
-  clean
+  benchmark-extraction enhancer-study study grains ablation scalable fuzz \
+  faults docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -136,10 +136,10 @@ checkpoints: $(ALL) ## Make the shipped codecs again (about two hours)
 	done
 	cp -r build/checkpoints/. checkpoints/
 
-IMAGES ?= images/faces64.npz
-LFW_IMAGES ?= faces/lfw_aligned.tar
-JUDGES ?= networks/mobilefacenet128.param
-scalable: $(ALL) ## Train and measure the layered face codec (IMAGES, JUDGES)
+IMAGES := $(SHARED)/images/faces64.npz
+JUDGES := $(SHARED)/networks/mobilefacenet128.param \
+  $(SHARED)/faces/MobileFaceNet.tflite
+scalable: $(ALL) ## Train and measure the layered face codec, from SHARED
 	$(PY) -m tsenh.train_scalable --images=$(IMAGES) --part=base \
 	  --epochs=2 --learning_rate=1e-3 --output=runs/scalable --resume
 	$(PY) -m tsenh.train_scalable --images=$(IMAGES) --part=generator \
@@ -149,7 +149,7 @@ scalable: $(ALL) ## Train and measure the layered face codec (IMAGES, JUDGES)
 	mkdir -p $(RESULTS)/scalable
 	for judge in $(JUDGES); do \
 	  name=$$(basename $$judge | cut -d. -f1); \
-	  measure="$(PY) -m tsenh.evaluate_scalable --images=$(LFW_IMAGES) \
+	  measure="$(PY) -m tsenh.evaluate_scalable --images=$(SHARED)/faces/lfw_aligned.tar \
 	    --network=$$judge --scale=128"; \
 	  $$measure --model=runs/scalable \
 	    --output=$(RESULTS)/scalable/$$name-model.json || exit 1; \

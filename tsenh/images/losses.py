@@ -34,7 +34,7 @@ def mirror(images, noise):
 
 
 def jitter(images, noise):
-  """Images shifted, blurred and with noise, at random; arguments as `mirror`."""
+  """Images shifted, blurred, with noise, at random; arguments as `mirror`."""
   shift = tf.cast(tf.round(2 * SHIFT * noise[0, 3:5]), tf.int32)
   images = tf.roll(images, shift, [1, 2])
   blurred = tf.nn.avg_pool2d(images, 3, 1, "SAME")
