@@ -66,6 +66,12 @@ _LAYERS = flags.DEFINE_list(
   + ["learned+avif:0:4", "learned+avif:0", "learned+avif:10"],
   "Enhancement layers to measure; + joins several, nothing is none.",
 )
+_BASES = flags.DEFINE_list(
+  "bases",
+  ["sharp", "base network"],
+  "Whose features are in the base layer: those of --features, or the base"
+  " network's.",
+)
 _CODECS = flags.DEFINE_list(
   "codecs",
   ["webp:0", "webp:1", "webp:5", "webp:10", "avif:0", "avif:5", "avif:10"]
@@ -84,6 +90,11 @@ _EIGENFACES = flags.DEFINE_string(
   "With --model=none: training faces for the mean face and eigenfaces.",
 )
 flags.adopt_module_key_flags(command)
+flags.register_validator(
+  "bases",
+  lambda values: {*values} <= {"sharp", "base network"},
+  "expected sharp, base network or both",
+)
 flags.mark_flags_as_required(["images", "network", "output"])
 
 
@@ -210,7 +221,8 @@ def _measure_model(judge, model, originals, features) -> None:
   for text in _LAYERS.value:
     layers = [layer for layer in text.split("+") if layer]
     name = " + ".join(["generated", *layers])
-    for given, base in ((features, "sharp"), (None, "base network")):
+    for base in _BASES.value:
+      given = features if base == "sharp" else None
       add(f"{name}, {base}", layers, given, method=name, base=base)
   # The next person's: what the generator knows without the right feature.
   wrong = np.roll(features, _PROBES.value, axis=0)
