@@ -86,6 +86,24 @@ def test_every_part_of_the_page_is_made(folder):
   assert "| base | 9 |" in scalable.render_scalable_costs(folder)
 
 
+def test_rates_are_against_a_codec_alone_and_with_a_feature_beside_it():
+  sizes = (100, 150, 200, 250)
+  alone = [point(f"webp:{s}", s, "01") for s in sizes]
+  # As good as these, ten bytes less each; the feature takes thirty.
+  layered = [
+    {**p, "bytes_per_face": p["bytes_per_face"] - 10, "base": "sharp"}
+    for p in alone
+  ]
+  for p in layered:
+    p["method"] = f"generated + {p['name']}"
+  feature = point("generated", 30, "01", base="sharp")
+  one, two = scalable._rates([*alone, *layered, feature], "sharp", "webp")
+  assert -10 <= float(one["PSNR, %"]) <= -4
+  assert float(two["PSNR, %"]) < float(one["PSNR, %"]) - 8
+  assert one["rank-1, %"] == "no overlap"
+  assert not [*scalable._rates(alone, "sharp", "webp")]
+
+
 def test_the_figure_is_drawn_from_all_points_of_a_judge(folder):
   (points,) = scalable.judges(scalable.read(folder)).values()
   figure = scalable.draw(points)

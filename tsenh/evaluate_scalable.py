@@ -53,17 +53,7 @@ _FACES_PER_FILE = flags.DEFINE_integer(
 )
 _LAYERS = flags.DEFINE_list(
   "layers",
-  [
-    "",
-    "learned",
-    "webp:0:4",
-    "webp:0",
-    "webp:5",
-    "avif:0:4",
-    "avif:0",
-    "avif:10",
-  ]
-  + ["learned+avif:0:4", "learned+avif:0", "learned+avif:10"],
+  ["", "webp:0:4", "webp:0", "avif:0:4", "avif:0", "avif:10", "avif:20"],
   "Enhancement layers to measure; + joins several, nothing is none.",
 )
 _BASES = flags.DEFINE_list(
