@@ -47,32 +47,43 @@ class Column(NamedTuple):
   images: Optional[np.ndarray]
 
 
-def _standard(faces: np.ndarray, kind: str, limit: float) -> Column:
-  """A standard codec at the best quality of at most `limit` bytes a face."""
+def ladder(faces: np.ndarray, kind: str, limit: float) -> List[Column]:
+  """A standard codec at rising qualities, up to `limit` bytes a face."""
   from tsenh.images import pictures
 
-  best = Column(f"{kind.upper()}: no such file", 0.0, None)
-  for quality in range(0, 60):
+  found = []
+  for quality in range(0, 60, 2):
     data = pictures.encode(faces, kind, quality)
-    if len(data) / len(faces) > limit:
+    size = len(data) / len(faces)
+    if size > limit:
       break
     images = pictures.decode(data, kind, len(faces), faces.shape[1])
-    size = len(data) / len(faces)
-    best = Column(f"{kind.upper()}, {size:.0f} bytes", size, images)
-  return best
+    title = f"{kind.upper()}, {size:.0f} bytes"
+    found.append(Column(title, size, images))
+  return found
+
+
+def best(steps: List[Column], kind: str, limit: float) -> Column:
+  """The best of a ladder that takes at most `limit` bytes a face."""
+  fitting = [step for step in steps if step.bytes_per_face <= limit]
+  return (fitting or [Column(f"{kind.upper()}: no such file", 0.0, None)])[-1]
 
 
 def columns(model, faces: np.ndarray, features: np.ndarray) -> List[Column]:
   """The original, the layers, and the standard codecs at their rates."""
-  found = [Column("original", float(faces[0].size), faces)]
+  layered = []
   for layers in _CHAINS:
     data = model.compress(faces, layers, features)
     size = len(data) / len(faces)
-    title = " + ".join(["generated", *layers])
-    images = model.decompress(data)
-    found.append(Column(f"{title}, {size:.0f} bytes", size, images))
-    if layers:
-      found += [_standard(faces, kind, size) for kind in ("webp", "avif")]
+    title = f"{' + '.join(['generated', *layers])}, {size:.0f} bytes"
+    layered.append(Column(title, size, model.decompress(data)))
+  most = layered[-1].bytes_per_face
+  ladders = {kind: ladder(faces, kind, most) for kind in ("webp", "avif")}
+  found = [Column("original", float(faces[0].size), faces), layered[0]]
+  for column in layered[1:]:
+    limit = column.bytes_per_face
+    found.append(column)
+    found += [best(steps, kind, limit) for kind, steps in ladders.items()]
   return found
 
 

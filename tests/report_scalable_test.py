@@ -115,10 +115,13 @@ def test_the_figure_is_drawn_from_all_points_of_a_judge(folder):
 
 def test_the_slider_page_holds_every_face_of_every_way():
   faces = np.stack([*image_sets.load(str(FACES64)).decode(range(2))])
+  steps = scalable_pages.ladder(faces, "webp", 500)
+  sizes = [step.bytes_per_face for step in steps]
+  assert sizes == sorted(sizes) and 400 < sizes[-1] <= 500
   found = [
     scalable_pages.Column("original", 12288.0, faces),
-    scalable_pages._standard(faces, "webp", 400),
-    scalable_pages._standard(faces, "avif", 10),
+    scalable_pages.best(steps, "webp", 400),
+    scalable_pages.best(steps, "webp", 10),
   ]
   assert found[1].bytes_per_face <= 400
   assert found[2].images is None and "no such file" in found[2].title
