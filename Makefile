@@ -143,9 +143,8 @@ scalable: $(ALL) ## Train and measure the layered face codec, from SHARED
 	$(PY) -m tsenh.train_scalable --images=$(IMAGES) --part=base \
 	  --epochs=2 --learning_rate=1e-3 --output=runs/scalable --resume
 	$(PY) -m tsenh.train_scalable --images=$(IMAGES) --part=generator \
-	  --epochs=1 --width=24 --learning_rate=1e-3 --output=runs/scalable --resume
-	$(PY) -m tsenh.train_scalable --images=$(IMAGES) --part=residual \
-	  --epochs=1 --learning_rate=1e-3 --output=runs/scalable --resume
+	  --most=30000 --epochs=3 --batch_size=32 --width=24 --consistency=0.1 \
+	  --learning_rate=1e-3 --output=runs/scalable --resume
 	mkdir -p $(RESULTS)/scalable
 	for judge in $(JUDGES); do \
 	  name=$$(basename $$judge | cut -d. -f1); \
