@@ -238,6 +238,8 @@ def draw(points) -> Any:
   for label, belongs, color, marker in groups:
     own = sorted(filter(belongs, points), key=lambda p: p["bytes_per_face"])
     own = [p for p in own if p["bytes_per_face"] < 2 * MOST_BYTES]
+    if not own:
+      continue
     rates = [p["bytes_per_face"] for p in own]
     for axes, key, factor in zip(panels, ("rank1", "psnr"), (100, 1)):
       values = [factor * p[key] for p in own]
@@ -246,5 +248,5 @@ def draw(points) -> Any:
   panels[0].axvline(MOST_BYTES, color="0.6", lw=0.8)
   panels[0].set(ylabel="rank-1 among all people, %")
   panels[1].set(ylabel="PSNR, dB", xlabel="bytes per face, all counted")
-  panels[0].legend()
+  panels[1].legend(loc="lower right")
   return figure
