@@ -23,8 +23,8 @@ SHARED ?= ../shared
 .DEFAULT_GOAL := help
 .PHONY: help demo check test style format paper paper-short paper-smoke \
   choices checkpoints table report rebuild replay release-check benchmark \
-  benchmark-extraction enhancer-study study grains ablation scalable fuzz \
-  faults docs clean
+  benchmark-extraction enhancer-study study grains ablation expression \
+  scalable fuzz faults docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -234,6 +234,11 @@ grains: $(ALL) ## Coarse terms on held-out people, to choose one
 ablation: $(ALL) ## Fine grain, coarse grain, both (about 3 h)
 	$(PY) -m experiments.reproduce --plan=ablation --network=$(NETWORK) \
 	  --output=$(RESULTS)/ablation/$(NETWORK)
+
+expression: $(ALL) ## Expressions of half-hidden faces (about 3 h)
+	$(PY) -m experiments.expressions --data=$(SHARED)/images/ferplus.npz \
+	  --labels=$(SHARED)/images/fer2013new.csv --output=$(RESULTS)/expression
+	$(MAKE) table
 
 fuzz: $(FUZZ) ## A million damaged inputs for each reader (hours)
 	$(PY) -m experiments.fuzzing --output=$(RESULTS)/fuzzing

@@ -37,6 +37,15 @@ def test_the_similarity_is_the_one_that_made_the_points():
   np.testing.assert_allclose(found, np.c_[turn, [3, -4]], atol=1e-9)
 
 
+def test_the_square_around_a_box_stays_in_the_image():
+  found = detection.square(np.array([30.0, 20, 50, 60]), 200, 100)
+  np.testing.assert_allclose(found, [17, 17, 63, 63])  # 46 by 46.
+  found = detection.square(np.array([0.0, 0, 20, 20]), 200, 100)
+  np.testing.assert_allclose(found, [0, 0, 23, 23])
+  found = detection.square(np.array([150.0, -10, 260, 120]), 200, 100)
+  np.testing.assert_allclose(found, [100, 0, 200, 100])
+
+
 def test_the_similarity_is_of_least_squares():
   rng = np.random.default_rng(3)
   target = ARCFACE * 1.3 + rng.normal(0, 4, ARCFACE.shape)

@@ -1,15 +1,19 @@
 """The commands of expressions, in processes of their own, on the sample."""
 
 import json
+import pathlib
 import signal
 import subprocess
 import sys
 
+import matplotlib
 import numpy as np
 import pytest
 from conftest import ROOT
+from PIL import Image
 
 from tsenh.base import arrays
+from tsenh.recognition.expression_sets import EMOTIONS
 
 pytestmark = pytest.mark.slow
 SAMPLE = ROOT / "tests" / "samples" / "ferplus"
@@ -103,6 +107,37 @@ def test_one_network_is_tested_and_two_together(run, runs):
     assert sum(c["correct"] for c in found["per_class"].values()) == hits
     assert f"{hits} of 33 right" in process.stdout.decode()
     assert (found["svm_penalty"] is None) == (name == "one")
+
+
+def test_a_photograph_is_told_and_drawn(run, runs):
+  folder = pathlib.Path(matplotlib.get_data_path(), "sample_data")
+  photograph = folder / "grace_hopper.jpg"
+  flags = ["--model=teacher", "--precision=float", "--output=seen.png"]
+  process = run("tsenh.recognise_expression", *flags, photograph, cwd=runs)
+  first, *lines = process.stdout.decode().splitlines()
+  assert first == "hidden half: none"
+  shares = [float(line.split()[1]) for line in lines]
+  assert sorted(line.split()[0] for line in lines) == sorted(EMOTIONS)
+  assert shares == sorted(shares, reverse=True)
+  assert sum(shares) == pytest.approx(100, abs=0.5)
+  with Image.open(runs / "seen.png") as picture:
+    assert picture.size == (688, 320 + 48 + 8 * 24)
+  # Her face is all of this, and its lower half is a mask.
+  with Image.open(photograph) as picture:
+    masked = np.array(picture.crop((140, 30, 390, 280)))
+  masked[125:] = 128
+  Image.fromarray(masked).save(runs / "masked.png")
+  process = run(
+    *("tsenh.recognise_expression", *flags[:2], "--face", "masked.png"),
+    cwd=runs,
+  )
+  assert process.stdout.decode().startswith("hidden half: lower\n")
+  process = run(
+    *("tsenh.recognise_expression", *flags[:2], "masked.json"),
+    cwd=runs,
+    check=False,
+  )
+  fails(process, "masked.json: No such file")
 
 
 def test_flags_that_do_not_go_together_are_refused(run, runs, tmp_path):

@@ -1,12 +1,14 @@
 """Trained networks in every form that they are used in."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from conftest import ROOT
 
 from tsenh.base.errors import Error
 from tsenh.recognition import expression_models, expression_sets
-from tsenh.recognition.expressions import Classifier
+from tsenh.recognition.expressions import OCCLUSIONS, Classifier, occlude
 from tsenh.training import run_folders
 
 SAMPLE = ROOT / "tests" / "samples" / "ferplus"
@@ -111,3 +113,25 @@ def test_the_machine_is_scikit_learns_and_its_penalty_the_validations():
   assert machine.penalty == best
   with pytest.raises(Error, match="no face of contempt"):
     expression_models.fit_machine((x, labels % 7), (y, labels))
+
+
+def test_the_shipped_network_is_what_its_configuration_says(parts):
+  folder, config = expression_models.find("half-hidden")
+  assert config["occlusion"] == "mixed"
+  found = {}
+  for precision in expression_models.PRECISIONS:
+    content = (folder / f"{precision}.tflite").read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    assert digest == config[f"{precision}_sha256"]
+    model = expression_models.load("half-hidden", precision, mirror=True)
+    for half in OCCLUSIONS:
+      seen = occlude(parts["test"].images, half)
+      found[precision, half] = model(seen).argmax(axis=1)
+  for half in OCCLUSIONS:
+    same = found["float", half] == found["int8", half]
+    assert same.mean() > 0.85
+  # On faces that are as many of each emotion, so the rarest count as much.
+  hits = found["int8", "none"] == parts["test"].labels
+  assert hits.mean() > 0.4
+  size = sum(path.stat().st_size for path in folder.iterdir())
+  assert size < 1_150_000

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from tsenh.recognition import expression_scores
 
@@ -47,3 +48,31 @@ def test_equal_methods_do_not_differ():
   hits = np.array([True, False, True])
   found = expression_scores.compare([hits, hits], [hits, hits])
   assert found == (0, 0, 0, 1, 0)
+
+
+def test_seeds_that_agree_tell_no_more_than_one_of_them():
+  random = np.random.default_rng(1)
+  first, second = random.random([2, 400]) < [[0.7], [0.76]]
+  one = expression_scores.compare([first], [second])
+  three = expression_scores.compare([first] * 3, [second] * 3)
+  assert three.difference == pytest.approx(one.difference)
+  assert three.detectable == pytest.approx(one.detectable)
+  assert three.p_value == pytest.approx(one.p_value, abs=0.08)
+  gained = (second & ~first).sum() - (first & ~second).sum()
+  z = gained / np.sqrt((first != second).sum())
+  assert three.p_value == pytest.approx(
+    2 * scipy.stats.norm.sf(abs(z)), rel=1e-9
+  )
+
+
+def test_a_plane_in_many_dimensions_is_found_again():
+  random = np.random.default_rng(0)
+  places = random.normal(size=[60, 2]) * [5, 1]
+  places -= places.mean(axis=0)
+  basis, _ = np.linalg.qr(random.normal(size=[7, 2]))
+  found = expression_scores.in_two_dimensions(places @ basis.T + 3)
+  found = expression_scores.places(found)
+  wide, narrow = found.T
+  assert abs(np.corrcoef(wide, places[:, 0])[0, 1]) > 0.98
+  assert abs(np.corrcoef(narrow, places[:, 1])[0, 1]) > 0.98
+  assert np.abs(found.astype(int)).max() == 127

@@ -139,7 +139,7 @@ def test_release_check_lists_stale_results_and_old_pages(tmp_path, monkeypatch):
   monkeypatch.setattr(page.pictures, "__defaults__", (folder,))
   monkeypatch.setattr(page.updated, "__defaults__", (folder,))
   for name in page.PAGES:
-    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / name, tmp_path / name)
   found = dict(line.split(": ", 1) for line in release_check.problems())
   assert found["results/paper/rank64/none.json"] == "tsenh/gone.py"

@@ -131,6 +131,7 @@ def test_the_shipped_codecs_are_the_papers_recipe():
   }
   for network in ("", "rank64-"):
     names.update(f"{network}sq-{qp}" for qp in (30, 40, 45, 50))
+    names.update(f"{network}ahead-{bits}" for bits in (64, 78, 101, 128))
   assert set(shipped) == names
   for kind, (features, epochs, its_lambdas) in kinds.items():
     for lmbda in its_lambdas:

@@ -17,6 +17,7 @@ from absl import flags
 from tsenh.base import command_line, files, results
 from tsenh.base.errors import Error
 from tsenh.recognition import expression_flags
+from tsenh.training import run_folders
 
 _MODEL = flags.DEFINE_list(
   "model",
@@ -41,6 +42,9 @@ _MIRROR = flags.DEFINE_bool(
 )
 _PRECISION = flags.DEFINE_enum(
   "precision", "float", ["float", "int8"], "Of a shipped network."
+)
+_MAP = flags.DEFINE_bool(
+  "map", False, "Also write the embeddings of a run in two dimensions."
 )
 _METHOD = flags.DEFINE_string(
   "method", None, "Its name in tables. (default: the model's)"
@@ -68,7 +72,7 @@ def main():
 
   found = [expression_models.find(name) for name in _MODEL.value]
   seen = expressions.occlude(tested.images, _OCCLUSION.value)
-  penalty = None
+  penalty = places = None
   if len(found) > 1 or _SVM.value:
     if _PRECISION.present:
       raise Error("--precision goes with one network's own answers.")
@@ -88,6 +92,11 @@ def main():
     decided = expression_models.load(name, _PRECISION.value, _MIRROR.value)(
       seen
     )
+  if _MAP.value:
+    networks = [expressions.load(*entry) for entry in found]
+    places = expression_scores.in_two_dimensions(
+      expression_models.embeddings(networks, seen, _MIRROR.value)
+    )
   measured = {
     "method": _METHOD.value or "+".join(_MODEL.value),
     "model": _MODEL.value,
@@ -97,7 +106,10 @@ def main():
     "part": _PART.value,
     "mirror": _MIRROR.value,
     "copies": tested.copies,
-    "training": [config for _, config in found],
+    "map": places,
+    "curve": run_folders.read_validation(found[0][0]),
+    "training": found[0][1],
+    "others": [config for _, config in found[1:]],
     **expression_scores.score(
       tested.labels, decided.argmax(axis=1), tested.is_copy
     ),

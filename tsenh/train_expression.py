@@ -203,8 +203,7 @@ def main():
   if config is None:
     return
   if method != "plain" or _STAGE_WEIGHT.value:
-    # The whole faces as they are, and their mirror images.
-    known = teacher.predict(training.images, mirror=True)
+    known = teacher.predict(training.images)
     for name, array in known._asdict().items():
       examples[f"teacher_{name}"] = array
     widths = (student.model.output.embedding.shape, known.embedding.shape)

@@ -14,6 +14,7 @@ from experiments import choices
 from experiments.report import (
   ahead,
   enhancer,
+  expressions,
   figures,
   low_resolution,
   measurements,
@@ -36,7 +37,14 @@ PAPERS = {
   for i, name in enumerate(choices.TEACHERS)
 }
 # The pages, and the parts of the others: `render_...` of one of these modules.
-_RENDERING = (measurements, low_resolution, enhancer, scalable, ahead)
+_RENDERING = (
+  measurements,
+  low_resolution,
+  enhancer,
+  ahead,
+  expressions,
+  scalable,
+)
 PAGES = {
   **dict.fromkeys(PAPERS, ""),
   "DEVIATIONS.md": "sensitivity elements teachers effort hashing sq_sweep",
@@ -44,6 +52,10 @@ PAGES = {
   "docs/enhancer.md": "worth why",
   "docs/ahead.md": "ahead_bars ahead ahead_rates directions",
   "docs/low-resolution.md": "students selection ways student_speed",
+  "docs/expressions.md": (
+    "expression_accuracy expression_tests expression_classes"
+  ),
+  "checkpoints/expressions/half-hidden/README.md": "expression_shipped",
   "docs/porting.md": "exports",
   "docs/scalable.md": (
     "scalable_bars scalable_base scalable_rates scalable_points scalable_costs"
@@ -146,6 +158,7 @@ def pictures(folder: pathlib.Path = RESULTS) -> Iterator[Picture]:
     digest = hashlib.sha256(data.encode()).hexdigest()
     name = f"scalable/{pathlib.Path(judge).stem}"
     yield name, digest, functools.partial(scalable.draw, points)
+  yield from expressions.pictures(folder)
 
 
 def to_html(text: str, folder: pathlib.Path) -> str:

@@ -103,7 +103,8 @@ def gains(points) -> Iterator[Dict[str, Any]]:
     for kind in ("webp", "avif"):
       anchor = curve(points, kind, f"{kind}, a file each")
       if not anchor or size < anchor[0][0]:
-        row[f"{kind} as large"] = "no such file"
+        missing = "no such file" if anchor else "not measured"
+        row[f"{kind} as large"] = missing
         row[f"points above {kind}"] = ""
         continue
       other = evaluation.at_rate(anchor, size)

@@ -1,0 +1,167 @@
+"""Trains and tests teacher and students of expressions under occlusion.
+
+  python -m experiments.expressions --data=ferplus.npz --labels=fer2013new.csv \
+    --output=experiments/results/expression
+
+One teacher on whole faces, and for each half that is hidden three seeds of each
+student: plain, distilled, by triplets, and what is ours. All start as copies of
+the teacher and are trained alike, so that the methods differ in nothing else.
+Then pairs of them, put together by a support vector machine, and the control:
+two plain students of different seeds; and what is shipped. Each is a job; what
+is finished is not done again, and what was stopped goes on, as in
+experiments.reproduce. About three hours on two cores.
+"""
+
+import os
+import pathlib
+import shlex
+import sys
+from typing import Dict, List, Sequence
+
+from absl import flags
+
+from experiments import jobs
+from experiments.jobs import Job
+from tsenh.base import command_line
+
+_DATA = flags.DEFINE_string("data", None, "Images: see train_expression.")
+_LABELS = flags.DEFINE_string("labels", None, "Labels: see train_expression.")
+_OUTPUT = flags.DEFINE_string("output", None, "Folder for the result JSONs.")
+_RUNS = flags.DEFINE_string(
+  "runs", "runs/expression", "Folder for the trained networks, and logs."
+)
+_PROCESSES = flags.DEFINE_integer(
+  "processes", 2, "Jobs at a time; each takes one core.", lower_bound=1
+)
+_ONLY = flags.DEFINE_string(
+  "only", "", "Run only jobs whose whole name this matches, and their needs."
+)
+_DRY_RUN = flags.DEFINE_bool(
+  "dry_run", False, "Print the commands that are still to be run, run none."
+)
+flags.mark_flags_as_required(["data", "labels", "output"])
+
+TEACHER = "teacher-s0"
+TEACHER_EPOCHS, STUDENT_EPOCHS = 10, 2
+SEEDS = range(3)
+HALVES = ("upper", "lower")
+# By the name in tables; the last three are ours.
+METHODS = {
+  "plain": ["--method=plain"],
+  "kd": ["--method=kd"],
+  "triplet": ["--method=triplet"],
+  "votes": ["--method=plain", "--targets=votes"],
+  "kd-votes": ["--method=kd", "--targets=votes"],
+  "kd-stages": ["--method=kd", "--stage_weight=10"],
+}
+# Put together: two methods of one seed, or one of this seed and of the next.
+TOGETHER = (("kd", "triplet"), ("kd-votes", "triplet"), ("plain", "plain"))
+# Drawn in two dimensions.
+MAPPED = (f"none_{TEACHER}", *(f"upper_{m}-s0" for m in METHODS))
+SHIPPED = "half-hidden"  # By experiments.ship_expression, from a mixed one.
+MIXED = "mixed"  # One student for whole faces and either half; ours.
+# On one core of two that are busy.
+_EPOCH, _EVALUATION, _MACHINE = 90, 30, 90
+
+
+def plan(data: str, labels: str, runs: str, output: str) -> Dict[str, Job]:
+  """The jobs, by name, in the order in which they are started."""
+  found: Dict[str, Job] = {}
+  images = [f"--data={data}", f"--labels={labels}"]
+  folder = pathlib.Path(runs)
+
+  def train(name: str, epochs: int, own: List[str], needs=()) -> None:
+    found[f"train {name}"] = Job(
+      f"train {name}",
+      "tsenh.train_expression",
+      [*images, *own, f"--epochs={epochs}", "--resume"],
+      folder / name,
+      tuple(needs),
+      _EPOCH * epochs,
+    )
+
+  def test(
+    name: str, models: List[str], hidden: str, own: Sequence[str] = ()
+  ) -> None:
+    runs_of = [model for model in models if model != SHIPPED]
+    named = [str(folder / model) for model in runs_of] or [SHIPPED]
+    found[name] = Job(
+      name,
+      "tsenh.evaluate_expression",
+      [
+        *images,
+        f"--model={','.join(named)}",
+        f"--occlusion={hidden}",
+        f"--method={name}",
+        *(["--map"] if name in MAPPED else []),
+        *own,
+      ],
+      pathlib.Path(output) / f"{name}.json",
+      tuple(f"train {model}" for model in dict.fromkeys(runs_of)),
+      _EVALUATION if len(models) == 1 else _MACHINE,
+    )
+
+  train(TEACHER, TEACHER_EPOCHS, ["--seed=0", "--threads=2"])
+  for hidden in ("none", *HALVES):
+    test(f"{hidden}_{TEACHER}", [TEACHER], hidden)
+  of_teacher = [
+    f"--teacher={folder / TEACHER}",
+    "--start=teacher",
+    "--learning_rate=0.002",
+  ]
+  for seed in SEEDS:
+    end = f"s{seed}"
+    for hidden in HALVES:
+      for method, own in METHODS.items():
+        name = f"{hidden}_{method}-{end}"
+        own = [*own, *of_teacher, f"--occlusion={hidden}", f"--seed={seed}"]
+        train(name, STUDENT_EPOCHS, own, [f"train {TEACHER}"])
+        test(name, [name], hidden)
+    name = f"{MIXED}-{end}"
+    own = [*METHODS["kd-votes"], *of_teacher, "--occlusion=mixed"]
+    own.append(f"--seed={seed}")
+    train(name, 2 * STUDENT_EPOCHS, own, [f"train {TEACHER}"])
+    for hidden in ("none", *HALVES):
+      test(f"{hidden}_{name}", [name], hidden)
+  for seed in SEEDS:
+    for hidden in HALVES:
+      for first, second in TOGETHER:
+        other = (seed + 1) % len(SEEDS) if first == second else seed
+        test(
+          f"{hidden}_{first}+{second}-s{seed}",
+          [f"{hidden}_{first}-s{seed}", f"{hidden}_{second}-s{other}"],
+          hidden,
+        )
+  for precision in ("float", "int8"):
+    for hidden in ("none", *HALVES):
+      name = f"{hidden}_shipped-{precision}-s0"
+      test(name, [SHIPPED], hidden, [f"--precision={precision}"])
+  return found
+
+
+def main():
+  runs, output = pathlib.Path(_RUNS.value), pathlib.Path(_OUTPUT.value)
+  found = plan(_DATA.value, _LABELS.value, str(runs), str(output))
+  if _ONLY.value:
+    found = jobs.chosen(found, _ONLY.value)
+  left = jobs.unfinished_jobs(found).values()
+  if _DRY_RUN.value:
+    for job in left:
+      print(shlex.join(["python", "-m", *job.command()]))
+    return
+  logs = runs / "logs"
+  for folder in (output, logs):
+    folder.mkdir(parents=True, exist_ok=True)
+  for library in ("OMP", "OPENBLAS"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+  seconds = sum(job.seconds for job in left) / _PROCESSES.value
+  print(
+    f"{len(left)} jobs of {len(found)}, about {jobs.duration(seconds)} of work,"
+    f" logs in {logs}",
+    file=sys.stderr,
+  )
+  jobs.run_all(found, logs, _PROCESSES.value)
+
+
+if __name__ == "__main__":
+  command_line.run(main)
