@@ -23,8 +23,8 @@ SHARED ?= ../shared
 .DEFAULT_GOAL := help
 .PHONY: help demo check test style format paper paper-short paper-smoke \
   choices checkpoints table report rebuild replay release-check benchmark \
-  benchmark-extraction enhancer-study study grains ablation expression fuzz \
-  faults docs clean
+  benchmark-extraction enhancer-study study grains ablation expression \
+  scalable fuzz faults docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -135,6 +135,27 @@ checkpoints: $(ALL) ## Make the shipped codecs again (about two hours)
 	    --output=build/checkpoints/rank64-sq-$$q || exit 1; \
 	done
 	cp -r build/checkpoints/. checkpoints/
+
+IMAGES := $(SHARED)/images/faces64.npz
+JUDGES := $(SHARED)/networks/mobilefacenet128.param \
+  $(SHARED)/faces/MobileFaceNet.tflite
+scalable: $(ALL) ## Train and measure the layered face codec, from SHARED
+	$(PY) -m tsenh.train_scalable --images=$(IMAGES) --part=base \
+	  --epochs=2 --learning_rate=1e-3 --output=runs/scalable --resume
+	$(PY) -m tsenh.train_scalable --images=$(IMAGES) --part=generator \
+	  --most=30000 --epochs=3 --batch_size=32 --width=24 --consistency=0.1 \
+	  --learning_rate=1e-3 --output=runs/scalable --resume
+	mkdir -p $(RESULTS)/scalable
+	for judge in $(JUDGES); do \
+	  name=$$(basename $$judge | cut -d. -f1); \
+	  measure="$(PY) -m tsenh.evaluate_scalable --images=$(SHARED)/faces/lfw_aligned.tar \
+	    --network=$$judge --scale=128"; \
+	  $$measure --model=runs/scalable \
+	    --output=$(RESULTS)/scalable/$$name-model.json || exit 1; \
+	  $$measure --model=none --eigenfaces=$(IMAGES) \
+	    --output=$(RESULTS)/scalable/$$name-codecs.json || exit 1; \
+	done
+	$(PY) -m experiments.scalable_pages --model=runs/scalable
 
 table: $(ALL) ## Rewrite the pages' tables and figures from the results
 	$(PY) -m experiments.report

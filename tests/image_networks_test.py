@@ -133,13 +133,25 @@ def test_mirror_turns_those_that_the_noise_says():
   np.testing.assert_array_equal(turned[1], faces[1][:, ::-1])
 
 
-def test_jitter_is_keyed_by_the_noise_and_bounded_in_strength():
+def test_jitter_is_keyed_by_the_noise_and_small():
   faces = networks.to_unit(images(8))
   one, two = noise(8), noise(8, seed=1)
   first = losses.jitter(faces, one)
   np.testing.assert_array_equal(first, losses.jitter(faces, one))
   assert np.abs(first - losses.jitter(faces, two)).max() > 0.01
-  assert np.std(first - faces) < losses.JITTER
+  flat = tf.fill([8, 32, 32, 3], 0.5)
+  assert 0 < np.std(losses.jitter(flat, one) - flat) < losses.JITTER
+
+
+def test_jitter_shifts_by_whole_pixels_and_blurs_by_a_share():
+  faces = networks.to_unit(images(2))
+  still = [0.0, 0.0, 0.0, -0.5, -0.5]  # No blur, no noise.
+  moved = losses.jitter(faces, tf.constant([still, still]))
+  np.testing.assert_allclose(
+    moved, np.roll(faces, (-losses.SHIFT, -losses.SHIFT), (1, 2)), atol=1e-6
+  )
+  blurred = losses.jitter(faces, tf.constant([[0.0, 0, 0, 0.5, -0.5]] * 2))
+  assert np.std(blurred) < 0.5 * np.std(faces)
 
 
 def gradients(loss_fn, *models):

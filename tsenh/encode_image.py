@@ -2,7 +2,7 @@
 
   python -m tsenh.encode_image --input=faces.npz --output=faces.tsi
   python -m tsenh.encode_image --input=faces.npz --output=faces.tsi \
-    --layers=learned,webp:10 --features=sharp.npz
+    --layers=avif:0,webp:20 --features=sharp.npz
 
 The input is a packed set of aligned faces, a folder of them or a tar file; they
 are shrunk to the model's size. The base layer holds their features: those that
@@ -30,10 +30,11 @@ _INPUT = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string("output", None, "The .tsi file to write, or -.")
 _LAYERS = flags.DEFINE_list(
   "layers",
-  ["learned"],
-  "Enhancement layers in order: learned; webp:QUALITY, avif:QUALITY or"
-  " jpeg2000:QUALITY, a standard codec on what is still wrong, of 0 to 100."
-  " Empty: the generated face is all that there is.",
+  ["webp:5"],
+  "Enhancement layers in order: webp:QUALITY, avif:QUALITY or"
+  " jpeg2000:QUALITY, a standard codec on what is still wrong, of 0 to 100;"
+  " learned, where the model has such a layer. Empty: the generated face is all"
+  " that there is.",
 )
 _FEATURES = flags.DEFINE_string(
   "features", None, "Features of the same names for the base layer."

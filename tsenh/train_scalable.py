@@ -35,6 +35,12 @@ _PART = flags.DEFINE_enum(
 _IMAGES = flags.DEFINE_string(
   "images", None, "Aligned faces: a packed set (.npz), a folder or a tar file."
 )
+_MOST = flags.DEFINE_integer(
+  "most",
+  None,
+  "Train on so many of the faces, evenly spread. (default: all)",
+  lower_bound=1,
+)
 _CODEC = flags.DEFINE_string(
   "codec",
   "pro-3e-5",
@@ -108,6 +114,9 @@ def _read() -> tuple:
   there = np.flatnonzero(rows >= 0)
   if not len(there):
     raise Error(f"{_IMAGES.value}: no image has a name of a feature.")
+  if _MOST.value and _MOST.value < len(there):
+    spread = np.linspace(0, len(there), _MOST.value, endpoint=False)
+    there = there[spread.astype(np.int64)]
   size = _SIZE.value
   images = np.empty([len(there), size, size, 3], np.uint8)
   with command_line.progress(len(there), "image", "decode") as bar:

@@ -34,7 +34,8 @@ _PANELS = {
 _WIDTH = 5.0  # Inches; on a phone's width the letters stay legible.
 _ZOOM = 2.4  # Points below the best that the panels of accuracy show.
 _DRAWING = [
-  f"report/{name}.py" for name in ("figures", "reader", "walkthrough")
+  f"report/{name}.py"
+  for name in ("figures", "reader", "scalable", "walkthrough")
 ]
 _DRAWING.append("published.py")
 
@@ -235,7 +236,9 @@ FIGURES: Dict[str, Callable[[Study], Any]] = {
 
 def stamp(data: str) -> str:
   """What a figure carries: the digest of its data and of the drawing code."""
-  code = provenance.code("experiments.report.walkthrough")
+  code = provenance.code(
+    "experiments.report.walkthrough", "experiments.report.scalable"
+  )
   drawing = [code[f"experiments/{name}"] for name in _DRAWING]
   drawn = json.dumps([data, *drawing, _STYLE.read_text()])
   return hashlib.sha256(drawn.encode()).hexdigest()

@@ -3,6 +3,7 @@
 import base64
 import functools
 import hashlib
+import json
 import pathlib
 import re
 from typing import Any, Callable, Dict, Iterator, Tuple
@@ -18,6 +19,7 @@ from experiments.report import (
   low_resolution,
   measurements,
   reader,
+  scalable,
   tables,
   walkthrough,
 )
@@ -35,7 +37,14 @@ PAPERS = {
   for i, name in enumerate(choices.TEACHERS)
 }
 # The pages, and the parts of the others: `render_...` of one of these modules.
-_RENDERING = (measurements, low_resolution, enhancer, ahead, expressions)
+_RENDERING = (
+  measurements,
+  low_resolution,
+  enhancer,
+  ahead,
+  expressions,
+  scalable,
+)
 PAGES = {
   **dict.fromkeys(PAPERS, ""),
   "DEVIATIONS.md": "sensitivity elements teachers effort hashing sq_sweep",
@@ -48,6 +57,9 @@ PAGES = {
   ),
   "checkpoints/expressions/half-hidden/README.md": "expression_shipped",
   "docs/porting.md": "exports",
+  "docs/scalable.md": (
+    "scalable_bars scalable_base scalable_rates scalable_points scalable_costs"
+  ),
   "docs/benchmarks.md": "speed peers",
   "docs/cluster.md": "cluster",
   "docs/photographs.md": "rebuilt extraction streaming",
@@ -141,6 +153,11 @@ def pictures(folder: pathlib.Path = RESULTS) -> Iterator[Picture]:
     dim = manifests.networks()[network].dim
     draw = functools.partial(figures.draw_length, results.read(str(path)), dim)
     yield f"{network}/length", digest, draw
+  for judge, points in scalable.judges(scalable.read(folder)).items():
+    data = json.dumps(points)
+    digest = hashlib.sha256(data.encode()).hexdigest()
+    name = f"scalable/{pathlib.Path(judge).stem}"
+    yield name, digest, functools.partial(scalable.draw, points)
   yield from expressions.pictures(folder)
 
 

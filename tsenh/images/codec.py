@@ -95,7 +95,7 @@ class ImageCodec:
   def compress(
     self,
     images: np.ndarray,
-    layers: Sequence[str] = (LEARNED,),
+    layers: Sequence[str] = ("webp:5",),
     features: Optional[np.ndarray] = None,
   ) -> bytes:
     """Compresses faces to the bytes of a `.tsi` file (FORMAT.md).

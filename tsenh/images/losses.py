@@ -8,15 +8,18 @@ import tensorflow as tf
 
 from tsenh.features import coarse
 
-# Paper-silent (image_jitter): images are mirrored at random, and get noise of
-# random strength, at most this, before the base network sees them. What a
-# network of clean images takes for a feature a generator learns to fake.
+# Paper-silent (image_jitter): before the base network sees images they are
+# shifted at random by up to so many pixels, blurred more or less, and get noise
+# of up to this strength. What a network of clean images takes for a feature a
+# generator learns to fake: by patterns that lie on the network's own grid, or
+# are too fine for a face.
+SHIFT = 3
 JITTER = 0.08
 # Paper-silent (image_frame): a pixel darker than this in all channels has no
 # part in a loss: where a photograph ended, its crop was filled with black.
 DARKEST = 8 / 255
 # Random numbers of one image that `mirror` and `jitter` take.
-NOISE_DIM = 4
+NOISE_DIM = 5
 LOG_2 = 0.6931471805599453
 
 
@@ -31,11 +34,16 @@ def mirror(images, noise):
 
 
 def jitter(images, noise):
-  """Images with Gaussian noise of random strength; arguments as `mirror`."""
+  """Images shifted, blurred, with noise, at random; arguments as `mirror`."""
+  shift = tf.cast(tf.round(2 * SHIFT * noise[0, 3:5]), tf.int32)
+  images = tf.roll(images, shift, [1, 2])
+  blurred = tf.nn.avg_pool2d(images, 3, 1, "SAME")
+  # The last rows' numbers are others than those of the first, used above.
+  share = noise[::-1, 3, None, None, None] + 0.5
+  images += share * (blurred - images)
   seed = tf.cast(noise[0, 1:3] * 2.0**30, tf.int32)
-  strength = JITTER * (noise[:, 3, None, None, None] + 0.5)
-  added = tf.random.stateless_normal(tf.shape(images), seed)
-  return images + strength * added
+  strength = JITTER * (noise[:, 4, None, None, None] + 0.5)
+  return images + strength * tf.random.stateless_normal(tf.shape(images), seed)
 
 
 def seen(images):

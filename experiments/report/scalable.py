@@ -1,0 +1,253 @@
+"""What stands between the markers of docs/scalable.md, and its pictures.
+
+Every number comes from experiments/results/scalable: standard codecs and models
+measured on the same faces, judge by judge.
+"""
+
+import pathlib
+from typing import Any, Dict, Iterator, List, Tuple
+
+import numpy as np
+
+from experiments import staleness
+from experiments.report.tables import NOT_MEASURED, markdown
+from tsenh.base import results
+from tsenh.images import evaluation
+
+FOLDER = "scalable"
+# The bar is about files of fewer bytes a face than these.
+MOST_BYTES = 250
+_LEAST = 3  # Points that a difference of rates takes.
+
+Result = Dict[str, Any]
+
+
+def read(folder: pathlib.Path) -> Dict[str, Result]:
+  """The results by their files' names."""
+  paths = sorted((folder / FOLDER).glob("*.json"))
+  return {path.stem: results.read(str(path)) for path in paths}
+
+
+def _status(found: Dict[str, Result]) -> str:
+  return staleness.sentence(
+    (f"{FOLDER}/{name}.json", staleness.reasons(result))
+    for name, result in found.items()
+  )
+
+
+def judges(found: Dict[str, Result]) -> Dict[str, List[Dict[str, Any]]]:
+  """All points by the network that recognised."""
+  points: Dict[str, List[Dict[str, Any]]] = {}
+  for result in found.values():
+    points.setdefault(result["judge"], []).extend(result["points"])
+  return points
+
+
+def _with_interval(point, key: str, factor: float) -> str:
+  low, high = (factor * end for end in point[f"{key}_interval"])
+  return f"{factor * point[key]:.1f} ({low:.1f} to {high:.1f})"
+
+
+def render_scalable_points(folder: pathlib.Path) -> str:
+  """Every point: rate, who is recognised, fidelity."""
+  found = read(folder)
+  if not found:
+    return NOT_MEASURED
+  parts = [_status(found)]
+  for judge, points in judges(found).items():
+    rows = [
+      {
+        "coded by": point["name"],
+        "bytes per face": f"{point['bytes_per_face']:.1f}",
+        "rank-1, % (95 % interval)": _with_interval(point, "rank1", 100),
+        "PSNR, dB": f"{point['psnr']:.2f}",
+        "MS-SSIM, three scales": f"{point['ms_ssim']:.3f}",
+      }
+      for point in sorted(points, key=lambda p: p["bytes_per_face"])
+    ]
+    parts.append(f"Recognised by `{judge}`:\n\n{markdown(rows)}")
+  return "\n\n".join(parts)
+
+
+def hits(point: Dict[str, Any]) -> np.ndarray:
+  """Whether each face was recognised, bool [n]."""
+  return np.array([hit == "1" for hit in point["hits"]])
+
+
+def curve(points, *methods: str) -> evaluation.Curve:
+  """Rates and hits of methods, rising, those that others outdo left out."""
+  own = [p for p in points if p["method"] in methods]
+  rising, best = [], -1.0
+  for point in sorted(own, key=lambda p: (p["bytes_per_face"], -p["rank1"])):
+    if point["rank1"] > best:
+      best = point["rank1"]
+      rising.append((point["bytes_per_face"], hits(point)))
+  return rising
+
+
+def gains(points) -> Iterator[Dict[str, Any]]:
+  """Rank-1 of the model's files above those of standard codecs as large."""
+  people = None
+  for point in points:
+    size = point["bytes_per_face"]
+    if "base" not in point or size >= MOST_BYTES:
+      continue
+    if people is None:
+      n = len(point["hits"])
+      people = np.arange(n) // 2
+    row = {
+      "coded by": point["name"],
+      "bytes per face": f"{size:.1f}",
+      "rank-1, %": f"{100 * point['rank1']:.1f}",
+    }
+    for kind in ("webp", "avif"):
+      anchor = curve(points, kind, f"{kind}, a file each")
+      if not anchor or size < anchor[0][0]:
+        missing = "no such file" if anchor else "not measured"
+        row[f"{kind} as large"] = missing
+        row[f"points above {kind}"] = ""
+        continue
+      other = evaluation.at_rate(anchor, size)
+      change = hits(point).astype(float) - other
+      low, high = evaluation.interval(change, evaluation.resample(people))
+      row[f"{kind} as large"] = f"{100 * other.mean():.1f}"
+      row[f"points above {kind}"] = (
+        f"{100 * change.mean():+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+      )
+    yield row
+
+
+def render_scalable_bars(folder: pathlib.Path) -> str:
+  """The bar: rank-1 at equal bytes."""
+  found = read(folder)
+  parts = [_status(found)]
+  for judge, points in judges(found).items():
+    rows = [*gains(points)]
+    if rows:
+      parts.append(f"Recognised by `{judge}`:\n\n{markdown(rows)}")
+  return "\n\n".join(parts) if len(parts) > 1 else NOT_MEASURED
+
+
+def render_scalable_base(folder: pathlib.Path) -> str:
+  """The base layer alone."""
+  rows = []
+  for result in read(folder).values():
+    for base, measured in result.get("base_layer", {}).items():
+      size = measured.get("bytes_per_face")
+      rows.append(
+        {
+          "features": base,
+          "bytes per face, headers counted": f"{size:.1f}" if size else "512",
+          "correct pairs": f"{measured['correct_pairs']:,}",
+          "of": f"{measured['num_pairs']:,}",
+          "equal error rate, %": f"{100 * measured['eer']:.2f}",
+        }
+      )
+  seen, unique = set(), []
+  for row in rows:
+    if row["features"] not in seen:
+      seen.add(row["features"])
+      unique.append(row)
+  return markdown(unique) if unique else NOT_MEASURED
+
+
+def _rates(points, base: str, kind: str) -> Iterator[Dict[str, Any]]:
+  """Of layers of one standard codec, against it alone and with a feature."""
+  own = [p for p in points if p.get("base") == base]
+  feature = [p for p in own if p["method"] == "generated"]
+  layered = [p for p in own if p["method"].startswith(f"generated + {kind}:")]
+  alone = [p for p in points if p["method"] == kind]
+  if not feature or len(layered) < _LEAST or len(alone) < _LEAST:
+    return
+  more = feature[0]["bytes_per_face"]
+  both = [{**p, "bytes_per_face": p["bytes_per_face"] + more} for p in alone]
+  for name, anchor in (
+    (f"{kind} alone", alone),
+    (f"simulcast: {kind}, and the feature in a file", both),
+  ):
+    row = {"features": base, "layers": kind, "against": name}
+    for key, head in (
+      ("psnr", "PSNR, %"),
+      ("ms_ssim", "MS-SSIM, %"),
+      ("rank1", "rank-1, %"),
+    ):
+      value = evaluation.bd_rate(anchor, layered, key)
+      row[head] = "no overlap" if np.isnan(value) else f"{value:+.0f}"
+    yield row
+
+
+def render_scalable_rates(folder: pathlib.Path) -> str:
+  """Bjontegaard's differences of rates against standard codecs."""
+  parts = []
+  for judge, points in judges(read(folder)).items():
+    rows = [
+      row
+      for base in ("sharp", "base network")
+      for kind in ("webp", "avif")
+      for row in _rates(points, base, kind)
+    ]
+    if rows:
+      parts.append(f"Recognised by `{judge}`:\n\n{markdown(rows)}")
+  return "\n\n".join(parts) or NOT_MEASURED
+
+
+def render_scalable_costs(folder: pathlib.Path) -> str:
+  """Size and work of the networks."""
+  for result in read(folder).values():
+    if "costs" in result:
+      rows = [
+        {
+          "network": name,
+          **{k.replace("_", "-"): f"{v:,}" for k, v in c.items()},
+        }
+        for name, c in result["costs"].items()
+      ]
+      return markdown(rows)
+  return NOT_MEASURED
+
+
+_FAMILIES = {
+  "generated": ("sharp", "C0", "o"),
+  "webp": (None, "C1", "s"),
+  "avif": (None, "C2", "^"),
+  "jpeg2000": (None, "C4", "v"),
+  "jpeg": (None, "C7", "x"),
+}
+
+
+def draw(points) -> Any:
+  """Rank-1 and PSNR over bytes per face."""
+  from matplotlib import pyplot as plt
+
+  figure, panels = plt.subplots(2, 1, figsize=(5.0, 6.0), sharex=True)
+  groups: List[Tuple[str, Any, str, str]] = [
+    (
+      f"layered, features of the {base} face"
+      if base == "sharp"
+      else "layered, features of the base network",
+      lambda p, base=base: p.get("base") == base,
+      color,
+      "o",
+    )
+    for base, color in (("sharp", "C0"), ("base network", "C3"))
+  ]
+  groups += [
+    (kind, lambda p, kind=kind: p["method"] == kind, color, marker)
+    for kind, (_, color, marker) in _FAMILIES.items()
+    if kind != "generated"
+  ]
+  for label, belongs, color, marker in groups:
+    own = sorted(filter(belongs, points), key=lambda p: p["bytes_per_face"])
+    own = [p for p in own if p["bytes_per_face"] < 2 * MOST_BYTES]
+    if not own:
+      continue
+    rates = [p["bytes_per_face"] for p in own]
+    for axes, key, factor in zip(panels, ("rank1", "psnr"), (100, 1)):
+      values = [factor * p[key] for p in own]
+      style = "" if label.startswith("layered") else "-"
+      axes.plot(rates, values, f"{color}{marker}{style}", label=label)
+  panels[0].axvline(MOST_BYTES, color="0.6", lw=0.8)
+  panels[0].set(ylabel="rank-1 among all people, %")
+  panels[1].set(ylabel="PSNR, dB", xlabel="bytes per face, all counted")
+  panels[1].legend(loc="lower right")
+  return figure
