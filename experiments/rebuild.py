@@ -17,16 +17,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import Any, Dict, Sequence
+from typing import Sequence
 
 import numpy as np
 from absl import flags
 
+from experiments import agreement
 from tsenh.base import command_line, files, results
 from tsenh.base.errors import Error
 from tsenh.data import feature_sets, manifests
 from tsenh.data.feature_sets import FeatureSet
-from tsenh.recognition import verification
 
 _CROPS = flags.DEFINE_string("crops", None, "LFW's faces, aligned: tar.")
 _PAIRS = flags.DEFINE_string("pairs", None, "LFW's pairs.txt.")
@@ -41,8 +41,6 @@ flags.mark_flags_as_required(
   ["crops", "pairs", "fullrank", "rank64", "projection", "samples", "output"]
 )
 
-# What a feature may be away from the stored one, as a cosine distance.
-TOLERANCE = 1e-3
 # Both networks were trained with (x - 127.5) / 128.
 _CROP_FLAGS = ("--align=none", "--scale=128")
 _COMMAND = "tsenh.extract_features"
@@ -58,50 +56,6 @@ def _extract(images: str, network: str, own_flags: Sequence[str]):
     if subprocess.run(command, check=False).returncode:
       raise Error(f"{' '.join(command[1:])}: failed.")
     return feature_sets.load(path), time.monotonic() - began
-
-
-def compared(
-  found: FeatureSet, features: np.ndarray, stored: FeatureSet
-) -> Dict[str, Any]:
-  """How far features are from stored ones of the same photographs.
-
-  Args:
-    found: names and, if they are to be decided, pairs.
-    features: float32 [n, dim], of `found`, or what was made of its features.
-    stored: features, and names of the photographs, with suffixes or without.
-
-  Returns:
-    The median and the largest cosine distance of a feature to the stored one of
-    the same name, and how many are beyond `TOLERANCE`; the decisions on the
-    pairs.
-
-  Raises:
-    Error: if one of the stored photographs is not there.
-  """
-  stems = [pathlib.PurePosixPath(n).stem for n in found.names.tolist()]
-  rows = {stem: row for row, stem in enumerate(stems)}
-  wanted = [pathlib.PurePosixPath(n).stem for n in stored.names.tolist()]
-  missing = [stem for stem in wanted if stem not in rows]
-  if missing:
-    raise Error(f"no feature of {len(missing)} photographs: {missing[0]}, ...")
-  own = verification.normalize(features[[rows[stem] for stem in wanted]])
-  apart = 1 - np.sum(own * verification.normalize(stored.features), axis=1)
-  measured = {
-    "compared": len(wanted),
-    "beyond_tolerance": int((apart > TOLERANCE).sum()),
-    "median_cosine_distance": float(np.median(apart)),
-    "largest_cosine_distance": float(apart.max()),
-  }
-  if found.pairs is not None:
-    distances = verification.squared_distances(features, found.pairs)
-    hits = verification.decisions(distances, found.is_same).sum()
-    measured.update(correct_pairs=int(hits), num_pairs=len(found.pairs))
-  return measured
-
-
-def projected(features: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-  """The shipped form of rank64's features: [n, 192] to unit length in 128."""
-  return verification.normalize(verification.normalize(features) @ matrix)
 
 
 def main():
@@ -124,7 +78,7 @@ def main():
     ("lfw", _CROPS.value, _FULLRANK.value, pairs, same),
     (
       *("rank64-lfw", _CROPS.value, _RANK64.value, pairs),
-      lambda features: projected(features, matrix),
+      lambda features: agreement.projected(features, matrix),
     ),
     (aligned, str(samples / "aligned"), _RANK64.value, _CROP_FLAGS, same),
     (dlibs, str(samples / "photos"), "dlib", (), same),
@@ -141,14 +95,14 @@ def main():
       stored = feature_sets.load(name)
     found, seconds = _extract(images, network, own_flags)
     made = json.loads(found.provenance)
-    row.update(compared(found, finish(found.features), stored))
+    row.update(agreement.compared(found, finish(found.features), stored))
     for key in ("network", "network_digest", "detector", "photographs"):
       row[key] = made[key]
     row["seconds"] = round(seconds, 1)
     rows.append(row)
   measured = {
     "study": "the shipped sets extracted again",
-    "tolerance": TOLERANCE,
+    "tolerance": agreement.TOLERANCE,
     "parts": rows,
   }
   results.write(_OUTPUT.value, measured, data, _COMMAND)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from report_data import evaluation, write
 
-from experiments import choices, own_sets, plans, rebuild
+from experiments import agreement, choices, own_sets, plans
 from experiments.report import own_page, reader, tables
 from tsenh.base.errors import Error
 from tsenh.data import feature_sets, manifests
@@ -171,10 +171,10 @@ def test_features_are_held_against_stored_ones_by_name():
   names = np.array(["x/c.jpg", "x/a.jpg", "x/b.jpg", "x/d.jpg"])
   features = np.eye(4, 3, dtype=np.float32)[[2, 0, 1, 3]] * 5
   features[3], features[1] = 1, [1, 1, 0]
-  found = rebuild.compared(FeatureSet(features, names), features, stored)
+  found = agreement.compared(FeatureSet(features, names), features, stored)
   assert (found["compared"], found["beyond_tolerance"]) == (3, 1)
   assert found["largest_cosine_distance"] == pytest.approx(1 - 2**-0.5)
   with pytest.raises(Error, match="no feature of 1 photographs: a"):
-    rebuild.compared(
+    agreement.compared(
       FeatureSet(features[[0, 2]], names[[0, 2]]), features[[0, 2]], stored
     )
