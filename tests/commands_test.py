@@ -51,7 +51,7 @@ def test_one_command_has_all_the_others_as_verbs(run, tmp_path):
   run("tsenh", "train-sq", "--qp=50", "--output=sq", cwd=tmp_path)
   assert (tmp_path / "sq" / "tables.npz").exists()
   process = run("tsenh", "fly", cwd=tmp_path, check=False)
-  fails(process, "no verb 'fly'; expected one of compare, decode")
+  fails(process, "no verb 'fly'; expected one of compare, count-pairs")
 
 
 def test_a_command_trains_to_the_bits_of_the_trainer(run, tmp_path):

@@ -35,7 +35,7 @@ def main() -> None:
     sys.argv = [f"tsenh {verb}", *sys.argv[2:]]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
     return
-  lines = [f"  {name:18} {about}" for name, about in known.items()]
+  lines = [f"  {name:19} {about}" for name, about in known.items()]
   usage = "\n".join(["usage: tsenh VERB [--flag=value ...]", "", *lines])
   if verb in ("--help", "-h", "help"):
     print(usage)
