@@ -86,10 +86,13 @@ def test_what_runs_in_other_processes_is_named_in_the_result():
   found = 0
   for path in ROOT.glob("experiments/*/*.py"):
     text = path.read_text()
+    constant = re.search(r'^_COMMAND = ("[a-z._]+")$', text, re.M)
+    if constant:
+      text = text.replace(", _COMMAND)", f", {constant[1]})")
     commands = set(re.findall(r'"(tsenh\.[a-z_]+)"', text))
     if commands and "subprocess" in text:
       named = re.findall(
-        r"(?:commands = |results\.write)\((.*?)\)\n", text, re.S
+        r"(?:commands = |COMMANDS = |results\.write)\((.*?)\)\n", text, re.S
       )
       for command in commands:
         assert any(command in names for names in named), (path.name, command)

@@ -122,8 +122,7 @@ def _record(kind: str, names: List[str], path, references) -> List[Dict]:
 def _write(path: pathlib.Path, kind: str, made) -> None:
   path.parent.mkdir(parents=True, exist_ok=True)
   measured = {"benchmark": f"faults: {kind}", "trials": made}
-  commands = [f"tsenh.{name}" for name in tasks.TASKS if name != "smoke"]
-  results.write(str(path), measured, {}, *commands, "experiments.reproduce")
+  results.write(str(path), measured, {}, *tasks.COMMANDS)
 
 
 def main():

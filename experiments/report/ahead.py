@@ -51,10 +51,9 @@ def render_ahead(folder: pathlib.Path) -> str:
     if _recipe(shown).empty:
       continue
     columns = f"label setting bits normalized tar_at_far_1e-3 {_METRIC} cfp-ff"
-    runs = study.runs[study.runs["file"].str.startswith("lda")]
     parts += [
       f"**{manifests.networks()[network].title}**",
-      staleness.sentence(zip(runs["file"], runs["stale"])),
+      _warning(study),
       tables.markdown(shown, f"{columns} cfp-fp", **tables.TAR_HEADS),
     ]
   return "\n\n".join(part for part in parts if part) or tables.NOT_MEASURED
@@ -63,10 +62,11 @@ def render_ahead(folder: pathlib.Path) -> str:
 def render_ahead_bars(folder: pathlib.Path) -> str:
   """What was asked for of the default network's codecs, met or not."""
   study = measurements.studies(folder).get(manifests.default().name)
-  if study is None:
+  recipe = _recipe(reader.summary(study)) if study else pd.DataFrame()
+  if recipe.empty:
     return tables.NOT_MEASURED
   rows = []
-  for _, row in _recipe(reader.summary(study)).iterrows():
+  for _, row in recipe.iterrows():
     bars = BARS.get(int(row["setting"]), ())
     for key, least in zip(("normalized", _METRIC), bars):
       slack = round(row[key] - least, 2)
@@ -81,12 +81,18 @@ def render_ahead_bars(folder: pathlib.Path) -> str:
           "outcome": "met" if slack >= 0 else "**not met**",
         }
       )
-  return tables.markdown(rows)
+  return f"{_warning(study)}\n\n{tables.markdown(rows)}"
+
+
+def _warning(study: reader.Study) -> str:
+  """What of LDA's evaluations is not current."""
+  runs = study.runs[study.runs["family"] == "lda"]
+  return staleness.sentence(zip(runs["file"], runs["stale"]))
 
 
 def render_ahead_rates(folder: pathlib.Path) -> str:
   """Bits at equal TAR at FAR 1e-4, against PRO's (Bjontegaard)."""
-  rows = []
+  rows, warnings = [], {}
   for network, study in measurements.studies(folder).items():
     frame = reader.summary(study)
     curve = {
@@ -97,6 +103,7 @@ def render_ahead_rates(folder: pathlib.Path) -> str:
     for (family, label), own in curve.items():
       if anchor and family in ("lda", "pca", "pro-e") and len(own) > 3:
         value = rates.bd_rate(anchor, own)
+        warnings[network] = _warning(study)
         rows.append(
           {
             "network": network,
@@ -106,7 +113,7 @@ def render_ahead_rates(folder: pathlib.Path) -> str:
             else f"{value:+.1f}",
           }
         )
-  return tables.markdown(rows)
+  return "\n\n".join([*filter(None, warnings.values()), tables.markdown(rows)])
 
 
 def render_directions(folder: pathlib.Path) -> str:

@@ -130,8 +130,8 @@ def render_scalable_bars(folder: pathlib.Path) -> str:
 
 def render_scalable_base(folder: pathlib.Path) -> str:
   """The base layer alone."""
-  rows = []
-  for result in read(folder).values():
+  rows, found = [], read(folder)
+  for result in found.values():
     for base, measured in result.get("base_layer", {}).items():
       size = measured.get("bytes_per_face")
       rows.append(
@@ -148,7 +148,7 @@ def render_scalable_base(folder: pathlib.Path) -> str:
     if row["features"] not in seen:
       seen.add(row["features"])
       unique.append(row)
-  return markdown(unique) if unique else NOT_MEASURED
+  return f"{_status(found)}\n\n{markdown(unique)}" if unique else NOT_MEASURED
 
 
 def _rates(points, base: str, kind: str) -> Iterator[Dict[str, Any]]:
@@ -178,8 +178,8 @@ def _rates(points, base: str, kind: str) -> Iterator[Dict[str, Any]]:
 
 def render_scalable_rates(folder: pathlib.Path) -> str:
   """Bjontegaard's differences of rates against standard codecs."""
-  parts = []
-  for judge, points in judges(read(folder)).items():
+  parts, found = [], read(folder)
+  for judge, points in judges(found).items():
     rows = [
       row
       for base in ("sharp", "base network")
@@ -188,12 +188,13 @@ def render_scalable_rates(folder: pathlib.Path) -> str:
     ]
     if rows:
       parts.append(f"Recognised by `{judge}`:\n\n{markdown(rows)}")
-  return "\n\n".join(parts) or NOT_MEASURED
+  return "\n\n".join([_status(found), *parts]) if parts else NOT_MEASURED
 
 
 def render_scalable_costs(folder: pathlib.Path) -> str:
   """Size and work of the networks."""
-  for result in read(folder).values():
+  found = read(folder)
+  for result in found.values():
     if "costs" in result:
       rows = [
         {
@@ -202,7 +203,7 @@ def render_scalable_costs(folder: pathlib.Path) -> str:
         }
         for name, c in result["costs"].items()
       ]
-      return markdown(rows)
+      return f"{_status(found)}\n\n{markdown(rows)}"
   return NOT_MEASURED
 
 

@@ -63,7 +63,9 @@ def _stop(number: int, frame: Optional[types.FrameType]) -> None:
     with contextlib.suppress(OSError):
       for path in tuple(half_written):
         path.unlink(missing_ok=True)
-      os.write(2, f"error: {message()}\n".encode())
+      # A progress bar may stand on the line: over it, and on a terminal alone.
+      clear = "\r\x1b[K" if os.isatty(2) else "\r"
+      os.write(2, f"{clear}error: {message()}\n".encode())
   _end_by_signal()
 
 
