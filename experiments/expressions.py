@@ -12,10 +12,7 @@ is finished is not done again, and what was stopped goes on, as in
 experiments.reproduce. About three hours on two cores.
 """
 
-import os
 import pathlib
-import shlex
-import sys
 from typing import Dict, List, Sequence
 
 from absl import flags
@@ -142,25 +139,9 @@ def plan(data: str, labels: str, runs: str, output: str) -> Dict[str, Job]:
 def main():
   runs, output = pathlib.Path(_RUNS.value), pathlib.Path(_OUTPUT.value)
   found = plan(_DATA.value, _LABELS.value, str(runs), str(output))
-  if _ONLY.value:
-    found = jobs.chosen(found, _ONLY.value)
-  left = jobs.unfinished_jobs(found).values()
-  if _DRY_RUN.value:
-    for job in left:
-      print(shlex.join(["python", "-m", *job.command()]))
-    return
-  logs = runs / "logs"
-  for folder in (output, logs):
-    folder.mkdir(parents=True, exist_ok=True)
-  for library in ("OMP", "OPENBLAS"):
-    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
-  seconds = sum(job.seconds for job in left) / _PROCESSES.value
-  print(
-    f"{len(left)} jobs of {len(found)}, about {jobs.duration(seconds)} of work,"
-    f" logs in {logs}",
-    file=sys.stderr,
+  jobs.carry_out(
+    found, runs, output, _ONLY.value, _PROCESSES.value, _DRY_RUN.value
   )
-  jobs.run_all(found, logs, _PROCESSES.value)
 
 
 if __name__ == "__main__":

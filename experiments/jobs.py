@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import dataclasses
+import os
 import pathlib
 import re
 import shlex
@@ -254,3 +255,47 @@ def run_all(
       f"{len(failures)} jobs failed ({', '.join(failures)}) and"
       f" {len(unfinished) - len(failures)} wait for them; start again to retry."
     )
+
+
+def carry_out(
+  plan: Dict[str, Job],
+  runs: pathlib.Path,
+  output: pathlib.Path,
+  only: str = "",
+  processes: int = 2,
+  dry_run: bool = False,
+  refresh: bool = False,
+) -> None:
+  """Runs what of a plan is not finished, as the commands of plans do.
+
+  Args:
+    plan: jobs by name.
+    runs: the folder of trained runs; logs go into it.
+    output: the folder of results.
+    only: a regular expression of names, as `chosen` takes it; "" is all.
+    processes: jobs at a time.
+    dry_run: print the commands, run none.
+    refresh: see `run_all`.
+  """
+  if only:
+    plan = chosen(plan, only)
+  left = unfinished_jobs(plan, refresh).values()
+  if dry_run:
+    for job in left:
+      late = callable(job.flags)
+      command = [job.module, "..."] if late else job.command()
+      print(shlex.join(["python", "-m", *command]))
+    return
+  logs = runs / "logs"
+  for folder in (output, logs):
+    folder.mkdir(parents=True, exist_ok=True)
+  # One core each: two jobs at a time are then as fast as they can be.
+  for library in ("OMP", "OPENBLAS"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+  seconds = sum(job.seconds for job in left) / processes
+  print(
+    f"{len(left)} jobs of {len(plan)}, about {duration(seconds)} of work,"
+    f" logs in {logs}",
+    file=sys.stderr,
+  )
+  run_all(plan, logs, processes, refresh)

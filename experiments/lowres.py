@@ -13,8 +13,6 @@ alone; `make table` makes the page of them.
 """
 
 import pathlib
-import shlex
-import sys
 from typing import Dict, List
 
 from absl import flags
@@ -113,23 +111,10 @@ def plan() -> Dict[str, Job]:
 
 def main():
   found = plan()
-  if _ONLY.value:
-    found = jobs.chosen(found, _ONLY.value)
-  left = jobs.unfinished_jobs(found).values()
-  if _DRY_RUN.value:
-    for job in left:
-      print(shlex.join(["python", "-m", *job.command()]))
-    return
-  logs = pathlib.Path(_RUNS.value) / "logs"
-  for folder in (pathlib.Path(_OUTPUT.value), logs):
-    folder.mkdir(parents=True, exist_ok=True)
-  seconds = sum(job.seconds for job in left) / _PROCESSES.value
-  print(
-    f"{len(left)} jobs of {len(found)}, about {jobs.duration(seconds)} of work,"
-    f" logs in {logs}",
-    file=sys.stderr,
+  runs, output = pathlib.Path(_RUNS.value), pathlib.Path(_OUTPUT.value)
+  jobs.carry_out(
+    found, runs, output, _ONLY.value, _PROCESSES.value, _DRY_RUN.value
   )
-  jobs.run_all(found, logs, _PROCESSES.value)
 
 
 if __name__ == "__main__":

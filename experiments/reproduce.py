@@ -21,11 +21,8 @@ everything, evaluated on the validation set; no table takes its results.
 --network=mine.json takes feature sets of your own: docs/own-network.md.
 """
 
-import os
 import pathlib
 import re
-import shlex
-import sys
 
 from absl import flags
 
@@ -93,29 +90,15 @@ def main():
       raise Error("--seeds goes with --plan=paper.")
     own = {"num_seeds": _SEEDS.value}
   found = plans.PLANS[_PLAN.value](network, str(runs), str(output), **own)
-  if _ONLY.value:
-    found = jobs.chosen(found, _ONLY.value)
-  refresh = _REFRESH.value
-  left = jobs.unfinished_jobs(found, refresh).values()
-  if _DRY_RUN.value:
-    for job in left:
-      late = callable(job.flags)
-      command = [job.module, "..."] if late else job.command()
-      print(shlex.join(["python", "-m", *command]))
-    return
-  logs = runs / "logs"
-  for folder in (output, logs):
-    folder.mkdir(parents=True, exist_ok=True)
-  # One core each: two jobs at a time are then as fast as they can be.
-  for library in ("OMP", "OPENBLAS"):
-    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
-  seconds = sum(job.seconds for job in left) / _PROCESSES.value
-  print(
-    f"{len(left)} jobs of {len(found)}, about {jobs.duration(seconds)} of work,"
-    f" logs in {logs}",
-    file=sys.stderr,
+  jobs.carry_out(
+    found,
+    runs,
+    output,
+    _ONLY.value,
+    _PROCESSES.value,
+    _DRY_RUN.value,
+    _REFRESH.value,
   )
-  jobs.run_all(found, logs, _PROCESSES.value, refresh)
 
 
 if __name__ == "__main__":

@@ -76,6 +76,17 @@ def release(folder: pathlib.Path) -> None:
   (folder / _KEY).unlink()
 
 
+def unfinished(tasks: List[Task], on_done: Callable[[int], None]) -> List[int]:
+  """The numbers of the tasks whose files are not there; tells of the others."""
+  waiting = []
+  for number, task in enumerate(tasks):
+    if os.path.exists(task[-1]):
+      on_done(number)
+    else:
+      waiting.append(number)
+  return waiting
+
+
 def run(
   function: Callable[..., None],
   tasks: List[Task],
@@ -95,12 +106,7 @@ def run(
   Raises:
     Error: if the engine failed; also what a task raises in this process.
   """
-  waiting = []
-  for number, task in enumerate(tasks):
-    if os.path.exists(task[-1]):
-      on_done(number)
-    else:
-      waiting.append(number)
+  waiting = unfinished(tasks, on_done)
   if runner is None:
     for number in waiting:
       function(*tasks[number])

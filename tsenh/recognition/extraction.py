@@ -230,12 +230,7 @@ def _in_processes(
   workers: int,
 ) -> None:
   """As `cluster.run`, in processes of this machine."""
-  waiting = []
-  for number, task in enumerate(tasks):
-    if os.path.exists(task[-1]):
-      on_done(number)
-    else:
-      waiting.append(number)
+  waiting = cluster.unfinished(tasks, on_done)
   if not waiting:
     return
   pool = concurrent.futures.ProcessPoolExecutor(
