@@ -32,6 +32,7 @@ FAMILIES = (
   "pca",
   "pca-at-pro",
   "lda",
+  "ahead",
   *HASHING,
   "pro-d",
 )
@@ -39,6 +40,7 @@ _LABELS = {
   "none": "uncompressed",
   "pca-at-pro": "PCA at PRO's bytes",
   "pro-d": "PRO, another Dec",
+  "ahead": "ahead",
 }
 _NAME = re.compile(
   rf"(?P<family>{'|'.join(sorted(FAMILIES, key=len, reverse=True))})"
