@@ -21,7 +21,7 @@ SEEDS ?= 5
 SHARED ?= ../shared
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test style format paper paper-short paper-smoke \
+.PHONY: help demo check test style format paper recent paper-short paper-smoke \
   choices checkpoints table report rebuild replay release-check benchmark \
   benchmark-extraction enhancer-study study grains ablation ahead expression \
   scalable fuzz faults docs clean
@@ -89,6 +89,11 @@ else
 	  --output=$(RESULTS)/paper/$(NETWORK)
 	$(MAKE) table
 endif
+
+recent: $(ALL) ## Quantizers younger than the paper, of NETWORK (about 3 h)
+	$(PY) -m experiments.reproduce --plan=recent --network=$(NETWORK) \
+	  --output=$(RESULTS)/paper/$(NETWORK)
+	$(MAKE) table
 
 paper-short: $(ALL) ## A few of them on dlib's features
 	$(PY) -m experiments.reproduce --plan=short --network=dlib \

@@ -30,6 +30,8 @@ LONG_EPOCHS = 400
 SEEDS = range(5)
 BITS = (128, 256, 512, 1024)
 RQ_BITS = (64, 96, 128, 192, 256)
+# Of RaBitQ 64 are the two factors, the others signs.
+RECENT_BITS = {"prq": (64, 128), "rabitq": (128, 192), "lsq": (64, 128)}
 FEW_BITS = (64, 78, 101, 128)  # Where bars are (docs/ahead.md).
 BITS_BEYOND = (40, 192, 256)
 AHEAD_EPOCHS = 12
@@ -58,11 +60,14 @@ SECONDS = {
   "pq": 25,
   "opq": 55,
   "rq": 120,
+  "prq": 60,
+  "rabitq": 2,
+  "lsq": 900,
   "dbh": 80,
   "dhn": 90,
 }
 
-RISES = {"dhn": 0, "rq": 2}  # Others rise with the bits.
+RISES = {"dhn": 0, "rq": 2, "prq": 2, "lsq": 2}  # Others rise with the bits.
 
 
 class _Plan:
@@ -427,6 +432,15 @@ def short_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
   return plan.jobs
 
 
+def recent_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
+  """Quantizers younger than the paper's, at the bits of docs/ahead.md."""
+  plan = _Plan(runs, output, network.training, *network.tests)
+  for kind, bits in RECENT_BITS.items():
+    for b in bits:
+      plan.baseline(kind, b, SEEDS)
+  return plan.jobs
+
+
 def choices_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
   """Every teacher for every student, and hashing, on held-out people."""
   plan = _Plan(runs, output, network.held_in, network.validation)
@@ -628,6 +642,7 @@ PLANS = {
   "enhancer": enhancer_plan,
   "why": why_plan,
   "short": short_plan,
+  "recent": recent_plan,
   "choices": choices_plan,
   "smoke": smoke_plan,
   "grains": grains_plan,

@@ -42,6 +42,7 @@ _DRY_RUN = flags.DEFINE_bool(
 _FOLDERS = {
   "paper": "paper",
   "short": "paper",
+  "recent": "paper",
   "enhancer": "enhancer",
   "why": "why",
   "choices": "choices",

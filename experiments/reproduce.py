@@ -9,6 +9,7 @@ one that was stopped goes on where it stood, so this can be interrupted and
 started again at any time. It writes result JSONs and nothing else; `make table`
 makes the page of them.
 
+--plan=recent is of quantizers younger than the paper: LSQ, PRQ, RaBitQ.
 --plan=enhancer holds the enhancer against other decoders of its size, ten
 seeds; --plan=why varies it, on held-out people. --plan=choices trains every
 teacher for every student, and hashing, without the people of the validation

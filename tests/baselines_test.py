@@ -4,12 +4,14 @@ import pytest
 from tsenh import baselines
 from tsenh.base.errors import Error
 from tsenh.baselines import (
+  additive,
   binary_codes,
   dbh,
   dhn,
   faiss_codec,
   labels,
   quantization,
+  rabitq,
 )
 from tsenh.data import feature_sets
 from tsenh.data.feature_sets import FeatureSet
@@ -31,12 +33,13 @@ def people():
 def test_a_code_is_as_long_as_the_name_says_and_the_fit_is_repeatable(
   kind, people
 ):
+  bits = 128 if kind == "rabitq" else 32  # Of which 64 are its factors.
   first, again, other = (
-    baselines.load(f"{kind}-32", people, seed) for seed in (0, 0, 1)
+    baselines.load(f"{kind}-{bits}", people, seed) for seed in (0, 0, 1)
   )
   codes = first.encode(people.features)
   assert codes.dtype == np.uint8
-  assert codes.shape == (1500, 4)
+  assert codes.shape == (1500, bits // 8)
   assert first.digest() == again.digest()
   assert first.digest() != other.digest()
   np.testing.assert_array_equal(codes, again.encode(people.features))
@@ -61,6 +64,8 @@ def test_more_bits_and_a_rotation_lower_the_error(people):
   assert error("pq-64") < error("pq-32")
   assert error("opq-32") < error("pq-32")
   assert error("rq-64") < error("rq-32")
+  assert error("prq-64") < error("prq-32")
+  assert error("lsq-64") < error("lsq-32")
 
 
 @pytest.mark.parametrize("name", ["pq-12", "pq-0", "pq-9999", "itq-4"])
@@ -73,6 +78,14 @@ def test_a_bad_length_is_refused(name, people):
 def test_what_cannot_be_fitted_is_refused(people):
   with pytest.raises(Error, match="3 sub-quantizers do not divide the 128"):
     baselines.load("pq-24", people)
+  with pytest.raises(Error, match="multiple of 16 bits"):
+    baselines.load("prq-24", people)
+  for bits in (64, 200):
+    with pytest.raises(Error, match="expected 72 to 192 bits"):
+      baselines.load(f"rabitq-{bits}", people)
+  few = FeatureSet(people.features[:255])
+  with pytest.raises(Error, match="256 training features or more"):
+    baselines.load("lsq-32", few)
   nameless = FeatureSet(people.features)
   with pytest.raises(Error, match="needs a training set with identities"):
     baselines.load("dbh-32", nameless)
@@ -151,6 +164,32 @@ def test_costs_count_codebooks_and_rotations():
   assert opq["receiver"] == (256 * 128 + 128**2, 128**2)
   # A stage has centroids of the whole dimension, and five are followed.
   assert rq["sender"] == (16 * 256 * 128, 5 * 16 * 256 * 128)
+
+
+def test_costs_count_what_an_additive_code_is_searched_in():
+  prq, lsq = (additive._costs(kind, 128, 16) for kind in ("prq", "lsq"))
+  # Half as many stages as RQ's, each of both halves.
+  assert prq["sender"] == (8 * 256 * 128, 5 * 8 * 256 * 128)
+  assert prq["receiver"] == (8 * 256 * 128, 0)
+  assert lsq["receiver"] == (16 * 256 * 128, 0)
+  assert lsq["sender"].parameters == 16 * 256 * 128 + (16 * 256) ** 2
+
+
+def test_rabitq_has_a_sign_a_dimension_and_two_numbers(people):
+  whole, half = (rabitq.fit(people, bits, 0) for bits in (192, 128))
+  codes = whole.encode(people.features)
+  assert codes.shape == (1500, 16 + 8)
+  numbers = codes[:, 16:].copy().view(np.float32)
+  assert np.isfinite(numbers).all()
+  # The decoded feature's part along the feature is as long as the feature.
+  centred = people.features - people.features.mean(axis=0)
+  along = (whole.decode(codes) - people.features.mean(axis=0)) * centred
+  ratio = along.sum(axis=1) / np.square(centred).sum(axis=1)
+  np.testing.assert_allclose(ratio, 1, atol=1e-3)
+  # Of half as many signs it holds the leading components alone.
+  decoded = half.decode(half.encode(people.features))
+  assert np.linalg.matrix_rank(decoded - decoded.mean(axis=0), 1e-3) == 64
+  assert half.costs()["sender"].multiply_adds == 128 * 64
 
 
 def test_hyperplanes_are_signs_of_a_rotation_that_the_seed_turns(people):

@@ -9,6 +9,8 @@ from conftest import ROOT
 
 from experiments import choices, plans, published
 from experiments import jobs as jobs_module
+from experiments.report import reader
+from tsenh import baselines
 from tsenh.base import files, results
 from tsenh.base.errors import Error
 from tsenh.data import manifests
@@ -99,6 +101,14 @@ def test_methods_with_randomness_of_their_own_have_five_seeds():
     assert len(names) == 5 * len(bits)
     for name in names:
       assert f"--seed={name.rsplit('-s', 1)[1]}" in jobs[name].command()
+
+
+def test_quantizers_younger_than_the_paper_have_five_seeds_at_two_lengths():
+  jobs = plan("recent")
+  kinds = {name.split("-")[0] for name in jobs}
+  assert kinds == set(reader.RECENT) <= set(baselines.QUANTIZERS)
+  for kind in kinds:
+    assert sum(name.startswith(f"{kind}-") for name in jobs) == 2 * 5
 
 
 @pytest.mark.parametrize("network", list(choices.TEACHERS))

@@ -20,7 +20,7 @@ _METRIC = "tar_at_far_1e-4"
 # 1e-4 among all pairs, in percent.
 BARS = {64: (97.7, 60), 78: (98.0, 67), 101: (98.5, 77), 128: (98.7, 81)}
 _OWN = ("lda", "ahead")
-_PEERS = ("pro", "pro-e", "pq", "opq", "rq", "itq", "pca")
+_PEERS = ("pro", "pro-e", "pq", "opq", "rq", *reader.RECENT, "itq", "pca")
 _VARIED = {
   "recipe": "the recipe",
   "directions": "directions",

@@ -22,7 +22,8 @@ from tsenh.recognition import dense
 
 # The methods, in the order of the pages.
 _TRAINED = ("pro", "pro-e", "pro-d", "sq-e")
-QUANTIZATION = ("sq", "sq-mid", "sq-e", "pq", "opq", "rq")
+RECENT = ("lsq", "prq", "rabitq")
+QUANTIZATION = ("sq", "sq-mid", "sq-e", "pq", "opq", "rq", *RECENT)
 HASHING = ("dbh", "dhn", "itq", "lsh")
 FAMILIES = (
   "none",
@@ -41,6 +42,7 @@ _LABELS = {
   "pca-at-pro": "PCA at PRO's bytes",
   "pro-d": "PRO, another Dec",
   "ahead": "ahead",
+  "rabitq": "RaBitQ",
 }
 _NAME = re.compile(
   rf"(?P<family>{'|'.join(sorted(FAMILIES, key=len, reverse=True))})"

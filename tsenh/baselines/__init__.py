@@ -1,7 +1,8 @@
 """What the paper compares with, and what it should have: by name.
 
-`pq-128`, `opq-128`, `rq-128` are vector quantizers of so many bits, `itq-128`,
-`lsh-128`, `dbh-128` and `dhn-128` binary codes. Each is fitted to a training
+`pq-128`, `opq-128`, `rq-128`, `lsq-128`, `prq-128` and `rabitq-128` are vector
+quantizers of so many bits, `itq-128`, `lsh-128`, `dbh-128` and `dhn-128` binary
+codes. Each is fitted to a training
 set when it is evaluated, which takes seconds to minutes, and has a fixed
 length: what it writes is as long as its name says, and is not entropy-coded.
 """
@@ -17,12 +18,12 @@ from tsenh.base.errors import Error
 from tsenh.data.feature_sets import FeatureSet
 from tsenh.features.costs import Costs
 
-QUANTIZERS = ("pq", "opq", "rq")
+QUANTIZERS = ("pq", "opq", "rq", "lsq", "prq", "rabitq")
 HASHES = ("itq", "lsh", "dbh", "dhn")
 MAX_BITS = 4096
 HELP = (
   "a baseline with its bits, as in pq-128, fitted to --training_set: pq, opq,"
-  " rq, vector quantization; lsh, itq, dbh, dhn, binary codes"
+  " rq, lsq, prq, rabitq, vector quantization; lsh, itq, dbh, dhn, binary codes"
 )
 _NAME = re.compile(rf"({'|'.join((*QUANTIZERS, *HASHES))})-(\d+)")
 
@@ -107,6 +108,14 @@ def _fitter(kind: str) -> Callable[[FeatureSet, int, int], Baseline]:
     from tsenh.baselines import dhn
 
     return dhn.fit
+  if kind in ("lsq", "prq"):
+    from tsenh.baselines import additive
+
+    return functools.partial(additive.fit, kind)
+  if kind == "rabitq":
+    from tsenh.baselines import rabitq
+
+    return rabitq.fit
   if kind in QUANTIZERS:
     from tsenh.baselines import quantization
 

@@ -1,4 +1,5 @@
-// The golden vectors of the format (docs/porting.md), in the order there.
+// The golden vectors of the format (docs/porting.md), in the order there, and
+// those of shipped linear codecs.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -21,11 +22,15 @@ import { readFolder } from "../src/folder.mjs";
 
 const EXPECTED = fileURLToPath(new URL("../../../tests/expected", import.meta.url));
 const vectors = JSON.parse(readFileSync(join(EXPECTED, "vectors.json")));
+const ahead = JSON.parse(readFileSync(join(EXPECTED, "ahead.json")));
+const SHIPPED = fileURLToPath(new URL("../../../checkpoints", import.meta.url));
+const shipped = [...new Set(ahead.network.map(({ codec }) => codec))];
+const folders = [
+  ...["classic", "tfc"].map((name) => [name, join(EXPECTED, "codecs", name)]),
+  ...shipped.map((name) => [name, join(SHIPPED, name)]),
+];
 const codecs = Object.fromEntries(
-  ["classic", "tfc"].map((name) => [
-    name,
-    loadCodec(readFolder(join(EXPECTED, "codecs", name))),
-  ]),
+  folders.map(([name, folder]) => [name, loadCodec(readFolder(folder))]),
 );
 const bytes = (hex) => Uint8Array.from(Buffer.from(hex, "hex"));
 
@@ -46,7 +51,10 @@ for (const { name, symbols, cdfs, string } of vectors.range_coder) {
   });
 }
 
-for (const { name, codec, packing, block_size, codes, tsf } of vectors.files) {
+for (const { name, codec, packing, block_size, codes, tsf } of [
+  ...vectors.files,
+  ...ahead.files,
+]) {
   test(`file: ${name}, ${codec}`, () => {
     const flat = Int32Array.from(codes.flat());
     const written = compressCodes(codecs[codec], flat, {
@@ -66,7 +74,8 @@ for (const { name, codec, tsf } of vectors.rejects) {
 }
 
 test("network", () => {
-  for (const { codec, features, code, decoded } of vectors.network) {
+  const cases = [...vectors.network, ...ahead.network];
+  for (const { codec, features, code, decoded } of cases) {
     assert.deepEqual([...encode(codecs[codec], features)], code);
     const file = compressCodes(codecs[codec], Int32Array.from(code));
     near(decompress(codecs[codec], file).features, decoded);
