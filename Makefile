@@ -23,7 +23,7 @@ SHARED ?= ../shared
 .DEFAULT_GOAL := help
 .PHONY: help demo check test style format paper recent paper-short paper-smoke \
   choices checkpoints table report rebuild replay release-check benchmark \
-  benchmark-extraction enhancer-study study grains ablation expression \
+  benchmark-extraction enhancer-study study grains ablation ahead expression \
   scalable fuzz faults docs clean
 
 help: ## List the targets
@@ -128,9 +128,9 @@ checkpoints: $(ALL) ## Make the shipped codecs again (about two hours)
 	  --high=build/checkpoints/pro-1e-6 \
 	  --output=build/checkpoints/enhancers/pro-e-1e-4
 	for b in $(AHEAD_BITS); do \
-	  $(PY) -m tsenh.train_lda --bits=$$b --output=build/checkpoints/ahead-$$b \
+	  $(PY) -m tsenh.train_ahead --bits=$$b --output=build/checkpoints/ahead-$$b \
 	    || exit 1; \
-	  $(PY) -m tsenh.train_lda --bits=$$b --features=rank64-faces \
+	  $(PY) -m tsenh.train_ahead --bits=$$b --features=rank64-faces \
 	    --shrinkage=3 --output=build/checkpoints/rank64-ahead-$$b || exit 1; \
 	done
 	for q in $(QPS); do \
@@ -239,6 +239,13 @@ grains: $(ALL) ## Coarse terms on held-out people, to choose one
 ablation: $(ALL) ## Fine grain, coarse grain, both (about 3 h)
 	$(PY) -m experiments.reproduce --plan=ablation --network=$(NETWORK) \
 	  --output=$(RESULTS)/ablation/$(NETWORK)
+
+ahead: $(ALL) ## What the codec ahead is chosen by, on held-out people (an hour)
+	mkdir -p $(STUDIES)
+	$(PY) -m experiments.studies.ahead --network=$(NETWORK) \
+	  --output=$(STUDIES)/ahead.json
+	$(PY) -m experiments.studies.trained --network=$(NETWORK) \
+	  --output=$(STUDIES)/trained.json
 
 expression: $(ALL) ## Expressions of half-hidden faces (about 3 h)
 	$(PY) -m experiments.expressions --data=$(SHARED)/images/ferplus.npz \

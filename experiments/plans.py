@@ -32,8 +32,9 @@ BITS = (128, 256, 512, 1024)
 RQ_BITS = (64, 96, 128, 192, 256)
 # Of RaBitQ 64 are the two factors, the others signs.
 RECENT_BITS = {"prq": (64, 128), "rabitq": (128, 192), "lsq": (64, 128)}
-LDA_BITS = (64, 78, 101, 128)  # Where bars are (docs/ahead.md).
-LDA_BITS_BEYOND = (40, 192, 256)
+FEW_BITS = (64, 78, 101, 128)  # Where bars are (docs/ahead.md).
+BITS_BEYOND = (40, 192, 256)
+AHEAD_EPOCHS = 12
 PCA_STEPS = (0.4, 0.28, 0.2, 0.14, 0.1, 0.07, 0.05, 0.035, 0.025)
 SHORT_PCA_STEPS = (0.14, 0.1, 0.07, 0.05)
 # About the seconds of each kind of job beside another one, of a baseline those
@@ -47,10 +48,12 @@ SECONDS = {
   "train_sq": 5,
   "train_pca": 5,
   "train_lda": 8,
+  "train_ahead": 60,
   "none": 8,
   "sq": 8,
   "pca": 8,
   "lda": 8,
+  "ahead": 8,
   "pro": 8,
   "lsh": 2,
   "itq": 30,
@@ -256,6 +259,13 @@ class _Plan:
     self.fit(name, "train_lda", [f"--bits={bits}", *own_flags])
     self.evaluate(name)
 
+  def ahead(self, bits: int, seed: int, own_flags: Sequence[str]) -> None:
+    """Adds the codec ahead at so many bits of a training feature."""
+    name, all_flags = f"ahead-{bits}-s{seed}", [f"--bits={bits}", *own_flags]
+    times = EPOCHS / AHEAD_EPOCHS
+    self.train(name, "train_ahead", all_flags, AHEAD_EPOCHS, (), seed, times)
+    self.evaluate(name)
+
   def baseline(
     self,
     kind: str,
@@ -383,8 +393,11 @@ def paper_plan(
   for step in PCA_STEPS:
     plan.pca(step)
   for variant, own_flags in lda_variants(network).items():
-    for bits in (*LDA_BITS, *([] if variant else LDA_BITS_BEYOND)):
+    for bits in (*FEW_BITS, *([] if variant else BITS_BEYOND)):
       plan.lda(bits, variant, own_flags)
+  for bits in FEW_BITS:
+    for seed in seeds:
+      plan.ahead(bits, seed, lda_variants(network)[""])
   for qp in QPS:
     plan.sq(qp, EPOCHS, seeds)
   for bits in BITS:

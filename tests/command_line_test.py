@@ -25,6 +25,7 @@ def test_help_teaches(run, module, tmp_path):
     "train_expression": "--data",
     "train_enhancer": "--low",
     "train_lda": "--bits",
+    "train_ahead": "--bits",
     "train_pca": "--step",
     "train_sq": "--qp",
     "train_sq_enhancer": "--qp",

@@ -43,6 +43,7 @@ COMMANDS = (
   "train_enhancer",
   "train_lda",
   "train_pca",
+  "train_ahead",
   "train_sq",
   "train_sq_enhancer",
   "train_student",

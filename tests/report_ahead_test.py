@@ -18,7 +18,8 @@ def folder(tmp_path_factory):
   paper.mkdir(parents=True)
   write_study(paper)
   for bits, accuracy in ((40, 96.0), (64, 97.0), (78, 99.0), (128, 99.3)):
-    write(paper, evaluation(f"lda-{bits}", bits - 0.25, accuracy))
+    write(paper, evaluation(f"lda-{bits}", bits - 0.25, accuracy - 0.1))
+    write(paper, evaluation(f"ahead-{bits}-s0", bits - 0.25, accuracy))
   write(paper, evaluation("lda+plain-64", 64, 95.0))
   return root
 
@@ -41,7 +42,7 @@ def test_methods_of_few_bits_stand_in_order_of_rate(folder):
   bits = [float(row["bits per face"]) for row in rows]
   assert bits == sorted(bits) and bits[-1] < 150
   methods = {row["method"] for row in rows}
-  assert {"LDA", "LDA plain", "PQ", "PRO, 40 epochs"} <= methods
+  assert {"ahead", "LDA", "LDA plain", "PQ", "PRO, 40 epochs"} <= methods
   assert "uncompressed" not in methods
 
 
@@ -49,7 +50,7 @@ def test_bits_are_compared_at_equal_tar(folder):
   (row,) = (
     row
     for row in cells(ahead.render_ahead_rates(folder))
-    if row["method"] == "LDA"
+    if row["method"] == "ahead"
   )
   assert float(row["bits against PRO's, %"]) < 0
   # Plain LDA has one point, which is no curve.
@@ -57,7 +58,7 @@ def test_bits_are_compared_at_equal_tar(folder):
 
 
 def test_what_is_not_measured_is_said(tmp_path):
-  for part in ("ahead", "ahead_bars", "ahead_rates", "directions"):
+  for part in ("ahead", "ahead_bars", "ahead_rates", "trained", "directions"):
     assert getattr(ahead, f"render_{part}")(tmp_path) == "*Not measured.*"
 
 
@@ -70,6 +71,27 @@ def test_each_variation_is_told_with_its_value(folder):
   rows = [row["varied alone"] for row in cells(text)]
   assert "shrinkage 0.3" in rows and "directions 32" in rows
   assert len(rows) == len(json.loads(recorded.read_text())["points"])
+
+
+def test_trainings_are_told_as_means_over_seeds(folder):
+  target = folder / "studies" / "fullrank" / "trained.json"
+  target.parent.mkdir(parents=True, exist_ok=True)
+  recorded = ROOT / "experiments/results/studies/fullrank/trained.json"
+  shutil.copy(recorded, target)
+  rows = cells(ahead.render_trained(folder))
+  points = json.loads(recorded.read_text())["points"]
+  own = [
+    p for p in points if p["varied"] == "recipe" and p["wanted_bits"] == 64
+  ]
+  assert len(own) > 1
+  (row, *_) = (row for row in rows if row["varied alone"] == "the recipe")
+  mean = sum(p["tar_at_far_1e-4"] for p in own) / len(own)
+  assert float(row["TAR at FAR 1e-4, all pairs, %"]) == pytest.approx(
+    100 * mean, abs=0.006
+  )
+  assert {"LDA, not trained", "hidden units 2048"} <= {
+    row["varied alone"] for row in rows
+  }
 
 
 def test_the_plan_has_the_recipe_and_each_change_alone():

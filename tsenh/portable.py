@@ -68,10 +68,10 @@ def load(folder: str) -> PortableCodec:
     Error: if it is none, unfinished, damaged, or not what its digests say.
   """
   keys = ("feature_dim", "code_dim", "hidden_dim", "clip", "gdn", "gdn_layers")
-  config = _read_config(
-    folder, {"pro": keys, "pca": ("step", "feature_dim")}, ["code_dim"]
-  )
-  if config["kind"] == "pca":
+  linear = ("step", "feature_dim")
+  kinds = {"pro": keys, "pca": linear, "ahead": (*linear, *keys[1:3])}
+  config = _read_config(folder, kinds, ["code_dim"])
+  if config["kind"] != "pro":
     return _load_linear(folder, config)
   ins, codes, hidden = (config[key] for key in keys[:3])
   encoder, decoder = ["fc1", "gdn", "fc2"], ["fc1", "gdn", "fc2"]
@@ -88,14 +88,17 @@ def load(folder: str) -> PortableCodec:
 
 
 def _load_linear(folder: str, config: Dict[str, Any]) -> PortableCodec:
-  """A codec of two matrices and a step, section 7."""
-  dim = config["feature_dim"]
+  """A codec whose receiver is a matrix and a step, section 7."""
+  dim, kind = config["feature_dim"], config["kind"]
   codes = config.get("code_dim", dim)
   shapes = {"mean": (dim,), "components": (dim, codes)}
   if "code_dim" in config:
     shapes["reconstruction"] = (codes, dim)
+  if kind == "ahead":
+    units = config["hidden_dim"]
+    shapes.update(hidden=(dim, units), bias=(units,), output=(units, codes))
   weights = _read_arrays(folder, shapes, np.float64)
-  sha = hashlib.sha256(f"pca:{config['step']!r}".encode())
+  sha = hashlib.sha256(f"{kind}:{config['step']!r}".encode())
   for name in shapes:
     sha.update(weights[name].astype("<f8").tobytes())
   path = pathlib.Path(folder) / "weights.npz"
@@ -263,7 +266,7 @@ def encode(codec: PortableCodec, features: np.ndarray) -> np.ndarray:
   # NaN and infinity fail the comparison as well.
   if not len(features) or not (np.abs(features) <= MAX_MAGNITUDE).all():
     raise Error("there is no feature, or one is not finite or beyond 1e6.")
-  if codec.config["kind"] == "pca":
+  if codec.config["kind"] != "pro":
     return _encode_linear(codec, np.float64(features))
   x = _dense(codec, "encoder/fc1", np.float64(features))
   x = _gdn(codec, "encoder/gdn", x)
@@ -278,7 +281,12 @@ def encode(codec: PortableCodec, features: np.ndarray) -> np.ndarray:
 
 def _encode_linear(codec: PortableCodec, features: np.ndarray) -> np.ndarray:
   weights, step = codec.weights, codec.config["step"]
-  x = (features - weights["mean"]) @ weights["components"] / step
+  centred = features - weights["mean"]
+  x = centred @ weights["components"]
+  if codec.config["kind"] == "ahead":
+    hidden = np.maximum(centred @ weights["hidden"] + weights["bias"], 0)
+    x = x + hidden @ weights["output"]
+  x = x / step
   if np.abs(x).max() >= 2**31 - 1:
     raise Error("a code's element is beyond 32 bits.")
   return np.rint(x).astype(np.int32)
@@ -287,7 +295,7 @@ def _encode_linear(codec: PortableCodec, features: np.ndarray) -> np.ndarray:
 def decode(codec: PortableCodec, codes: np.ndarray) -> np.ndarray:
   """Eq. (2): features, float32 [n, feature_dim], of int [n, code_dim]."""
   _check(codes, codec.config["clip"])
-  if codec.config["kind"] == "pca":
+  if codec.config["kind"] != "pro":
     weights, x = codec.weights, codes * codec.config["step"]
     return np.float32(x @ weights["reconstruction"] + weights["mean"])
   return _decoder(codec, np.float64(codes))

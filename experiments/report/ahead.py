@@ -1,7 +1,7 @@
 """What stands between the markers of docs/ahead.md.
 
-LDA at few bits: beside PRO and the peers on the test sets, and what its recipe
-was chosen by, on held-out people.
+The codec ahead and LDA at few bits: beside PRO and the peers on the test sets,
+and what their recipes were chosen by, on held-out people.
 """
 
 import pathlib
@@ -19,6 +19,7 @@ _METRIC = "tar_at_far_1e-4"
 # The least that was asked for, by bits: accuracy of unit vectors, TAR at FAR
 # 1e-4 among all pairs, in percent.
 BARS = {64: (97.7, 60), 78: (98.0, 67), 101: (98.5, 77), 128: (98.7, 81)}
+_OWN = ("lda", "ahead")
 _PEERS = ("pro", "pro-e", "pq", "opq", "rq", *reader.RECENT, "itq", "pca")
 _VARIED = {
   "recipe": "the recipe",
@@ -34,10 +35,21 @@ _VALUES = {
   "shrinkage": "shrinkage",
   "rounding": "dead_zone",
 }
+# Of what is trained, likewise; the values have the names of what is varied.
+_TRAINED = {
+  "LDA": "LDA, not trained",
+  "recipe": "the recipe",
+  "epochs": "epochs",
+  "hidden_dim": "hidden units",
+  "dropout": "dropout",
+  "spread": "spread",
+  "fine_weight": "weight of the squared error",
+  "dim": "bits of an element",
+}
 
 
 def _recipe(frame: pd.DataFrame) -> pd.DataFrame:
-  return frame[(frame["family"] == "lda") & (frame["variant"] == "")]
+  return frame[frame["family"] == "ahead"]
 
 
 def render_ahead(folder: pathlib.Path) -> str:
@@ -46,7 +58,7 @@ def render_ahead(folder: pathlib.Path) -> str:
   for network, study in measurements.studies(folder).items():
     frame = reader.summary(study)
     few = frame["bits"] < _MOST_BITS
-    known = frame["family"].isin((*_PEERS, "lda"))
+    known = frame["family"].isin((*_PEERS, *_OWN))
     shown = frame[few & known].sort_values("bits").copy()
     if _recipe(shown).empty:
       continue
@@ -85,8 +97,8 @@ def render_ahead_bars(folder: pathlib.Path) -> str:
 
 
 def _warning(study: reader.Study) -> str:
-  """What of LDA's evaluations is not current."""
-  runs = study.runs[study.runs["family"] == "lda"]
+  """What of LDA's and ahead's evaluations is not current."""
+  runs = study.runs[study.runs["family"].isin(_OWN)]
   return staleness.sentence(zip(runs["file"], runs["stale"]))
 
 
@@ -101,7 +113,7 @@ def render_ahead_rates(folder: pathlib.Path) -> str:
     }
     anchor = curve.get(("pro", f"PRO, {published.EPOCHS} epochs"))
     for (family, label), own in curve.items():
-      if anchor and family in ("lda", "pca", "pro-e") and len(own) > 3:
+      if anchor and family in (*_OWN, "pca", "pro-e") and len(own) > 3:
         value = rates.bd_rate(anchor, own)
         warnings[network] = _warning(study)
         rows.append(
@@ -114,6 +126,34 @@ def render_ahead_rates(folder: pathlib.Path) -> str:
           }
         )
   return "\n\n".join([*filter(None, warnings.values()), tables.markdown(rows)])
+
+
+def render_trained(folder: pathlib.Path) -> str:
+  """What the training of the codec ahead was chosen by, means over seeds."""
+  parts: List[str] = []
+  for network, path in measurements.of_networks(folder, "trained"):
+    found = results.read(str(path))
+    frame = pd.DataFrame(found["points"])
+    frame["accuracy"] = frame["many_correct_pairs"] / frame["many_num_pairs"]
+    shares = ["accuracy", "tar_at_far_1e-3", _METRIC]
+    frame[shares] *= 100
+    frame["varied"] = [
+      f"{_TRAINED[v]} {row[v]:g}" if v in row else _TRAINED[v]
+      for v, (_, row) in zip(frame["varied"], frame.iterrows())
+    ]
+    numbers = ["bits", "correct_pairs", *shares]
+    groups = frame.groupby(["wanted_bits", "varied"], sort=False)
+    means = groups[numbers].mean().round({"correct_pairs": 0}).reset_index()
+    table = tables.markdown(
+      means.astype({"correct_pairs": int}),
+      " ".join(["varied", *numbers]),
+      varied="varied alone",
+      accuracy="accuracy among many pairs, %",
+      **tables.TAR_HEADS,
+    )
+    warning = staleness.sentence([(path.name, staleness.reasons(found))])
+    parts += [f"**{manifests.networks()[network].title}**", warning, table]
+  return "\n\n".join(part for part in parts if part) or tables.NOT_MEASURED
 
 
 def render_directions(folder: pathlib.Path) -> str:

@@ -50,7 +50,7 @@ PAGES = {
   "DEVIATIONS.md": "sensitivity elements teachers effort hashing sq_sweep",
   "FORMAT.md": "portable",
   "docs/enhancer.md": "worth why",
-  "docs/ahead.md": "ahead_bars ahead ahead_rates directions",
+  "docs/ahead.md": "ahead_bars ahead ahead_rates trained directions",
   "docs/low-resolution.md": "students selection ways student_speed",
   "docs/expressions.md": (
     "expression_accuracy expression_tests expression_classes"

@@ -33,6 +33,7 @@ FAMILIES = (
   "pca",
   "pca-at-pro",
   "lda",
+  "ahead",
   *HASHING,
   "pro-d",
 )
@@ -40,6 +41,7 @@ _LABELS = {
   "none": "uncompressed",
   "pca-at-pro": "PCA at PRO's bytes",
   "pro-d": "PRO, another Dec",
+  "ahead": "ahead",
   "rabitq": "RaBitQ",
 }
 _NAME = re.compile(

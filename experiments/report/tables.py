@@ -25,7 +25,7 @@ TESTED = {
 }
 # What PRO, trained by the paper's recipe, is compared with at other bits.
 # SQ at mid-point is left out: an offset cancels in the distance of two faces.
-PEERS = ("sq", "sq-e", "pq", "opq", "rq", *reader.RECENT, "lda")
+PEERS = ("sq", "sq-e", "pq", "opq", "rq", *reader.RECENT, "lda", "ahead")
 PEERS += reader.HASHING
 NOT_MEASURED = "*Not measured.*"
 _RECIPE = f"family == 'pro' and epochs == {published.EPOCHS}"

@@ -36,6 +36,7 @@ from tsenh.coding import bitstream, entropy
 from tsenh.data import feature_sets, manifests, streams
 from tsenh.data.streams import FeatureStream
 from tsenh.features import costs, networks
+from tsenh.features.ahead import AheadCoder
 from tsenh.features.decoder import Decoder
 from tsenh.features.enhancer import Enhancer
 from tsenh.features.pca import TransformCoder
@@ -46,7 +47,8 @@ from tsenh.training import run_folders
 
 # What a run may be: `kind` of its config.json.
 CODECS = {
-  model.KIND: model for model in (Codec, ScalarQuantizer, TransformCoder)
+  model.KIND: model
+  for model in (Codec, ScalarQuantizer, TransformCoder, AheadCoder)
 }
 ENHANCERS = {model.KIND: model for model in (Enhancer, SQEnhancer, Decoder)}
 _WORKERS = min(4, os.cpu_count() or 1)

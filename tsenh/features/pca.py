@@ -2,7 +2,7 @@
 
 At high rate it is the best that linear transforms do for Gaussian features, and
 it has nothing to train but a covariance: what a learned codec must beat. `lda`
-fits another pair of matrices to it.
+fits another pair of matrices to it, and `ahead` trains them.
 """
 
 import hashlib
@@ -143,15 +143,14 @@ class TransformCoder:
     for name, array in arrays.items():
       setattr(self, name, array)
 
-  @staticmethod
+  @classmethod
   def digest_of(
-    architecture: Dict[str, object], arrays: Dict[str, np.ndarray]
+    cls, architecture: Dict[str, object], arrays: Dict[str, np.ndarray]
   ) -> str:
     """The `digest` of a coder that is not built."""
-    sha = hashlib.sha256(f"pca:{architecture['step']!r}".encode())
-    for name in ("mean", "components", "reconstruction"):
-      if name in arrays:
-        sha.update(np.ascontiguousarray(arrays[name], "<f8"))
+    sha = hashlib.sha256(f"{cls.KIND}:{architecture['step']!r}".encode())
+    for name in cls.shapes(**architecture):
+      sha.update(np.ascontiguousarray(arrays[name], "<f8"))
     return sha.hexdigest()
 
   def digest(self) -> str:

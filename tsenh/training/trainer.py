@@ -15,6 +15,7 @@ import tensorflow as tf
 from tsenh.base import processes
 from tsenh.base.command_line import THREAD_MODE
 from tsenh.base.errors import Error
+from tsenh.training import noise as noises
 from tsenh.training.machines import Machines
 from tsenh.training.samplers import Sampler, Shuffled
 
@@ -158,17 +159,19 @@ class Trainer:
     their memory and the second back to the variables'. It would otherwise
     write in place, where LLVM dares no vector instructions, for it sees that
     an update's loads and stores overlap: a step would take 1.4 times as long.
+    A batch is gathered: for `rows[i]` XLA first copies all batches of a call
+    into four times their memory.
     """
     variables = list(self._variables.values())
     state = [v for v in (*variables, *self._adam.variables) if v.shape.rank > 0]
     twins = [tf.Variable(tf.zeros_like(variable)) for variable in state]
 
-    @tf.function(jit_compile=xla)
+    @tf.function(jit_compile=xla, autograph=False)
     def run(batches, noise, steps):
       def update(i, metrics):
         with tf.GradientTape() as tape:
-          batch = {name: rows[i] for name, rows in batches.items()}
-          losses = loss_fn(batch, noise[i])
+          batch = {name: tf.gather(rows, i) for name, rows in batches.items()}
+          losses = loss_fn(batch, tf.gather(noise, i))
         gradients = tape.gradient(losses[0], variables)
         self._adam.apply_gradients(zip(gradients, variables))
         return metrics + tf.stack(losses)
@@ -216,8 +219,8 @@ class Trainer:
     @tf.function
     def run(batches, noise, steps):
       def update(i, metrics):
-        batch = {name: rows[i] for name, rows in batches.items()}
-        found = machines.mean(gradients, batch, noise[i])
+        batch = {name: tf.gather(rows, i) for name, rows in batches.items()}
+        found = machines.mean(gradients, batch, tf.gather(noise, i))
         return i + 1, metrics + apply(found)
 
       return tf.while_loop(
@@ -229,16 +232,11 @@ class Trainer:
 
     return run
 
-  @tf.function
+  @tf.function(jit_compile=True, autograph=False)
   def _noise(self, first_step):
     """Uniform noise for one call, each step's keyed by (seed, step)."""
-    return tf.map_fn(
-      lambda step: tf.random.stateless_uniform(
-        self._noise_shape, [self._seed, step], -0.5, 0.5
-      ),
-      first_step + tf.range(self._steps_per_call),
-      fn_output_signature=tf.TensorSpec(self._noise_shape),
-    )
+    steps = first_step + tf.range(self._steps_per_call)
+    return noises.uniform(self._seed, steps, self._noise_shape)
 
   def run_epoch(
     self, progress: Callable[[int, Dict[str, float]], object]

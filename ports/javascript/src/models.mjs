@@ -218,14 +218,44 @@ function pca(config, weights) {
         dim,
       )
     : components;
+  return linear(dim, codes, step, mean, back, (centred, n) =>
+    affine(centred, n, forward, new Float64Array(codes)),
+  );
+}
+
+/** A linear transform to which a hidden layer of the sender adds. */
+function ahead(config, weights) {
+  const { feature_dim: dim, code_dim: codes, hidden_dim: units } = config;
+  configured(config, {
+    feature_dim: isDimension,
+    code_dim: isDimension,
+    hidden_dim: isDimension,
+    step: isPositive,
+  });
+  const matrix = (name, ins, outs) =>
+    transposed(weight(weights, name, [ins, outs], "<f8"), ins, outs);
+  const mean = weight(weights, "mean", [dim], "<f8");
+  const forward = matrix("components", dim, codes);
+  const back = matrix("reconstruction", codes, dim);
+  const hidden = matrix("hidden", dim, units);
+  const bias = weight(weights, "bias", [units], "<f8");
+  const output = matrix("output", units, codes);
   const zero = new Float64Array(codes);
+  return linear(dim, codes, config.step, mean, back, (centred, n) => {
+    const active = affine(centred, n, hidden, bias).map((x) => Math.max(x, 0));
+    const added = affine(active, n, output, zero);
+    return affine(centred, n, forward, zero).map((c, i) => c + added[i]);
+  });
+}
+
+/** What codecs share whose receiver is a matrix and a step. */
+function linear(dim, codes, step, mean, back, latent) {
   return {
     featureDim: dim,
     codeDim: codes,
     encode: (features, n) => {
       const centred = features.map((f, i) => f - mean[i % dim]);
-      const found = affine(centred, n, forward, zero);
-      return found.map((c) => roundHalfEven(c / step));
+      return latent(centred, n).map((c) => roundHalfEven(c / step));
     },
     check: () => {},
     decode: (codes, n) => {
@@ -235,7 +265,7 @@ function pca(config, weights) {
   };
 }
 
-const KINDS = { pro, sq, pca };
+const KINDS = { pro, sq, pca, ahead };
 
 /** A run's config.json, which must be of a finished run of these kinds. */
 export function readConfig(bytes, kinds) {
