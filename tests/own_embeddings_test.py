@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+import tsenh
+
 PAGE = ROOT / "docs" / "own-embeddings.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
@@ -77,14 +79,13 @@ def test_every_command_runs_and_prints_what_the_page_says(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dim", [2, 513, 1000])
+@pytest.mark.parametrize("dim", [2, 1000])
 def test_vectors_may_have_any_number_of_dimensions(run, tmp_path, dim):
   rng = np.random.default_rng(0)
   labels = rng.integers(30, size=900)
   features = rng.normal(size=[30, dim])[labels] + rng.normal(size=[900, dim])
   features = features.astype(np.float32)
   np.savez(tmp_path / "x.npz", features=features[:600], identities=labels[:600])
-  np.save(tmp_path / "new.npy", features[600:])
   fits = {
     "lda": ["--bits=8", f"--dim={min(dim, 20)}"],
     "pca": ["--step=0.5"],
@@ -94,11 +95,9 @@ def test_vectors_may_have_any_number_of_dimensions(run, tmp_path, dim):
   for kind, flags in fits.items():
     own = ("--features=x.npz", f"--output={kind}")
     run(f"tsenh.train_{kind}", *own, *flags, cwd=tmp_path)
-    codec, file = f"--codec={kind}", f"{kind}.tsf"
-    coded = ("--input=new.npy", f"--output={file}")
-    run("tsenh.encode", codec, *coded, cwd=tmp_path)
-    coded = (f"--input={file}", f"--output={kind}.npy")
-    run("tsenh.decode", codec, *coded, cwd=tmp_path)
-    back = np.load(tmp_path / f"{kind}.npy")
+    codec = tsenh.load(str(tmp_path / kind))
+    back = codec.decompress(codec.compress(features[600:]))
     assert (back.shape, back.dtype) == ((300, dim), np.float32)
-    assert np.isfinite(back).all()
+    if kind != "codec":  # Of one epoch.
+      error = np.square(back - features[600:]).mean()
+      assert error < features.var()
