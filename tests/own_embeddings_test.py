@@ -72,6 +72,8 @@ def test_every_command_runs_and_prints_what_the_page_says(tmp_path):
   assert accuracy["lda"] > accuracy["none"] + 5
   assert bits["lda"] < bits["none"] / 80
   assert accuracy["none"] - 2 < accuracy["pca"] <= accuracy["none"]
+  assert bits["pca"] < 64 and accuracy["pro"] > accuracy["pca"]
+  assert bits["pro"] > 1.5 * bits["pca"]
 
 
 @pytest.mark.slow
