@@ -124,8 +124,8 @@ def main():
   points = json.loads(path.read_text())["points"] if path.exists() else []
   work = [
     {"wanted_bits": bits, "seed": seed, "varied": varied, **own}
-    for bits in BITS
     for seed in SEEDS
+    for bits in BITS
     for varied, own in _variants()
     if varied != "LDA" or seed == SEEDS[0]
   ]
