@@ -63,7 +63,7 @@ def test_the_loss_by_hand(learner, held_out):
   assert bits == pytest.approx(-np.log2(share).sum(1).mean(), rel=1e-3)
   excess = max(bits - 64, 0)
   assert loss == pytest.approx(
-    term + fine + ahead.RATE_WEIGHT * excess, rel=1e-5
+    term + ahead.FINE_WEIGHT * fine + ahead.RATE_WEIGHT * excess, rel=1e-5
   )
 
 

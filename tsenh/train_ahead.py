@@ -38,7 +38,7 @@ _SPREAD = flags.DEFINE_float(
 )
 _FINE_WEIGHT = flags.DEFINE_float(
   "fine_weight",
-  1.0,
+  4.0,
   "Of the decoded feature's squared error beside the contrast of people.",
 )
 for _name in (

@@ -23,14 +23,13 @@ from tsenh.data import feature_sets
 _OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
 flags.mark_flag_as_required("output")
 
-BITS = (64, 101)
+BITS = (64, 128)
 SEEDS = (0, 1)
 VARIED = {
-  "epochs": (10, 40),
-  "hidden_dim": (256, 2048),
-  "dropout": (0.0, 0.6),
+  "fine_weight": (1.0, 16.0),
+  "dropout": (0.0,),
   "spread": (0.0, 1.0),
-  "fine_weight": (0.1, 4.0),
+  "hidden_dim": (256,),
   "dim": (1.6, 2.5),  # Bits of an element.
 }
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 20, 1024, 1e-3

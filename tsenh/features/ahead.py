@@ -21,7 +21,7 @@ from tsenh.features.pca import TransformCoder
 HIDDEN_DIM = 1024
 DROPOUT = 0.3
 SPREAD = 0.5
-FINE_WEIGHT = 1.0
+FINE_WEIGHT = 4.0
 RATE_WEIGHT = 0.02  # Of a bit above those that are wanted.
 METRICS = ("loss", "coarse", "fine", "bits")
 
