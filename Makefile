@@ -184,11 +184,13 @@ replay: $(ALL) ## Make results of older code again, as few as speak for all
 release-check: $(ALL) ## Fail while a result or a page is older than its code
 	$(PY) -m experiments.release_check
 
-benchmark: $(ALL) ## Time training and coding (about 20 min, 12 GB of disk)
+benchmark: $(ALL) ## Time training and coding (about 30 min, 12 GB of disk)
 	$(PY) -m experiments.benchmarks.training \
 	  --output=$(RESULTS)/benchmarks/training.json
 	$(PY) -m experiments.benchmarks.coding \
 	  --output=$(RESULTS)/benchmarks/coding.json
+	$(PY) -m experiments.benchmarks.growth --resume \
+	  --output=$(RESULTS)/benchmarks/growth.json
 	$(PY) -m experiments.benchmarks.peers \
 	  --output=$(RESULTS)/benchmarks/peers.json
 	$(PY) -m experiments.benchmarks.portable \

@@ -9,6 +9,7 @@ from conftest import ROOT
 
 from experiments.benchmarks import floor, ways
 from experiments.report import measurements, tables
+from tsenh.data import feature_sets
 from tsenh.features.pro import Codec, rate_distortion_loss
 
 
@@ -96,7 +97,8 @@ def test_training_is_timed_beside_keras_and_the_floor(run, tmp_path):
   folder = tmp_path / "benchmarks"
   shutil.copytree(ROOT / "experiments/results/benchmarks", folder)
   output = folder / "training.json"
-  flags = ("--steps=4", "--rounds=2", f"--output={output}")
+  flags = ("--steps=4", "--rounds=2", "--curves=1", "--epochs=1")
+  flags = (*flags, f"--output={output}")
   run("experiments.benchmarks.training", *flags, cwd=tmp_path)
   measured = json.loads(output.read_text())
   ms = measured["ms_per_step"]
@@ -106,10 +108,40 @@ def test_training_is_timed_beside_keras_and_the_floor(run, tmp_path):
   assert len(ms["keras_fit"]) == len(ms["floor"]) == 2
   ratios = np.divide(ms["keras_fit"], ms["tsenh"])
   assert measured["ratio_per_round"] == pytest.approx(ratios, rel=0.01)
+  curve = measured["curve"]
+  updates = 4 * (len(feature_sets.load("faces").features) // 32)
+  assert curve["ms_per_update"] == pytest.approx(
+    [1e3 * seconds / updates for seconds in curve["seconds"]], rel=0.01
+  )
+  assert curve["keras_fit_over_curve"] == pytest.approx(
+    [ms["keras_fit"][0] / curve["ms_per_update"][0]], rel=0.01
+  )
   text = measurements.render_speed(tmp_path)
+  assert f"{curve['keras_fit_over_curve'][0]:.1f} times as fast (" in text
   for name, values in ms.items():
     row = f"| {name.replace('_', ' ')} |"
     assert (row in text) == (values is not None), name
+
+
+@pytest.mark.slow
+def test_growth_is_measured_line_by_line_and_kept(run, tmp_path):
+  assert measurements.render_growth(tmp_path) == tables.NOT_MEASURED
+  output = tmp_path / "benchmarks" / "growth.json"
+  output.parent.mkdir()
+  flags = ("--resume", "--dims=", "--code_dims=32", "--otherwise=300")
+  flags = (*flags, "--num_features=", f"--output={output}")
+  run("experiments.benchmarks.growth", *flags, cwd=tmp_path)
+  (line,) = json.loads(output.read_text())["lines"]
+  assert (line["features"], line["dim"], line["code_dim"]) == (300, 128, 32)
+  # A normal element of deviation 2 costs 3.05 bits, the header 48 bytes.
+  assert line["bytes_per_feature"] == pytest.approx(32 * 3.05 / 8, rel=0.1)
+  for way in ("encode", "decode"):
+    assert 100 < line[way]["peak_memory_mib"] < 600
+  before = output.stat().st_mtime_ns
+  run("experiments.benchmarks.growth", *flags, cwd=tmp_path)
+  assert output.stat().st_mtime_ns == before
+  row = f"| 300 | 128 | 32 | {line['bytes_per_feature']:.2f} |"
+  assert row in measurements.render_growth(tmp_path)
 
 
 @pytest.mark.slow

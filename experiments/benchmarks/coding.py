@@ -9,14 +9,11 @@ and memory are the whole process's, start-up too.
 
 import os
 import pathlib
-import subprocess
-import sys
 import tempfile
-import time
 
-import numpy as np
 from absl import flags
 
+from experiments.benchmarks import processes
 from tsenh.base import command_line, files, results
 from tsenh.data import feature_sets, manifests
 from tsenh.training import run_folders
@@ -32,50 +29,19 @@ _FOLDER = flags.DEFINE_string(
 flags.mark_flag_as_required("output")
 
 
-def _write_features(path: pathlib.Path, count: int) -> None:
-  """The training set over and over, as one .npy file.
-
-  Not through a memory map: its pages would count as this process's memory, and
-  the kernel starts a child's peak where its parent is.
-  """
-  faces = np.ascontiguousarray(
-    feature_sets.load(manifests.default().training).features, "<f4"
-  )
-  with open(path, "wb") as file:
-    shape = (count, faces.shape[1])
-    np.lib.format.write_array_header_1_0(
-      file, {"descr": "<f4", "fortran_order": False, "shape": shape}
-    )
-    for start in range(0, count, len(faces)):
-      file.write(faces[: count - start])
-
-
-def _run(module: str, *arguments: str) -> dict:
-  """Runs an entry point: its seconds and its peak memory."""
-  start = time.perf_counter()
-  process = subprocess.Popen([sys.executable, "-m", module, *arguments])
-  _, status, usage = os.wait4(process.pid, 0)
-  seconds = time.perf_counter() - start
-  if status != 0:
-    command_line.fail(f"{module} ended with status {status}.")
-  kibibytes = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-  return {
-    "features_per_second": round(_NUM_FEATURES.value / seconds),
-    "seconds": round(seconds, 2),
-    "peak_memory_mib": round(kibibytes / 1024, 1),
-  }
-
-
 def main():
   files.check_output(_OUTPUT.value)
+  count = _NUM_FEATURES.value
+  faces = feature_sets.load(manifests.default().training).features
   runs = {}
   with tempfile.TemporaryDirectory(dir=_FOLDER.value) as name:
     folder = pathlib.Path(name)
-    _write_features(folder / "features.npy", _NUM_FEATURES.value)
+    processes.write_features(folder / "features.npy", faces, count)
     codec, coded = f"--codec={_CODEC.value}", f"{folder / 'coded.tsf'}"
     for packing in ("shared", "separate"):
       runs[packing] = {
-        "encode": _run(
+        "encode": processes.run(
+          count,
           "tsenh.encode",
           codec,
           f"--packing={packing}",
@@ -83,7 +49,8 @@ def main():
           f"--output={coded}",
         ),
         "file_bytes": os.path.getsize(coded),
-        "decode": _run(
+        "decode": processes.run(
+          count,
           "tsenh.decode",
           codec,
           f"--input={coded}",

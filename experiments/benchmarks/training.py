@@ -9,9 +9,16 @@ a round are what to quote. Keras trains by `fit`, plain and with
 an extra of ours), by the usual loop, as it is and with torch.compile. The floor
 is what a step's matrix products alone would take at the rate of one large
 product, on one thread as ours, measured in the same round.
+
+Beside some of the rounds the command trains a whole curve, its start, its
+checkpoints and its tables counted in, as often as --curves says.
 """
 
+import math
+import pathlib
+import subprocess
 import sys
+import tempfile
 import time
 from typing import Any, Callable, Dict
 
@@ -22,15 +29,23 @@ from absl import flags
 from experiments.benchmarks import floor, machine
 from tsenh.base import command_line, files, results
 from tsenh.data import feature_sets, manifests
+from tsenh.training import run_folders
 
 _OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
 _ROUNDS = flags.DEFINE_integer("rounds", 9, "Rounds.", lower_bound=1)
 _STEPS = flags.DEFINE_integer(
   "steps", 1024, "Steps of each in a round.", lower_bound=1
 )
+_CURVES = flags.DEFINE_integer(
+  "curves", 3, "Curves of four lambdas.", lower_bound=1
+)
+_EPOCHS = flags.DEFINE_integer(
+  "epochs", 40, "Epochs of each run of a curve.", lower_bound=1
+)
 flags.mark_flag_as_required("output")
 
 LAMBDA = 1e-6
+LAMBDAS = ("1e-4", "1e-5", "1e-6", "1e-7")
 BATCH_SIZE = 32
 STEPS_PER_EXECUTION = 256
 WAYS = (
@@ -41,6 +56,7 @@ WAYS = (
   "pytorch_compiled",
   "floor",
 )
+_COMMAND = "tsenh.train_codec"
 NO_PYTORCH = "PyTorch is not installed: pip install torch, the build for CPUs."
 NO_COMPILER = "torch.compile failed; it needs a C++ compiler."
 
@@ -90,6 +106,30 @@ def pytorch_epochs(codec, features: np.ndarray) -> Dict[str, Any]:
   return epochs
 
 
+def curve() -> Dict[str, float]:
+  """Trains a codec for each lambda by one command; how long it took.
+
+  Returns:
+    `seconds`, and `ms_per_update`, of which each run makes as many.
+  """
+  with tempfile.TemporaryDirectory() as folder:
+    command = [sys.executable, "-m", _COMMAND]
+    command += [f"--lambda={','.join(LAMBDAS)}", f"--epochs={_EPOCHS.value}"]
+    start = time.perf_counter()
+    process = subprocess.run(
+      [*command, f"--output={folder}"], stderr=subprocess.DEVNULL
+    )
+    seconds = time.perf_counter() - start
+    if process.returncode:
+      command_line.fail(f"{' '.join(command)}: failed.")
+    configs = map(run_folders.read_config, pathlib.Path(folder).iterdir())
+    updates = sum(config["steps"] for config in configs)
+  return {
+    "seconds": round(seconds, 2),
+    "ms_per_update": round(1e3 * seconds / updates, 4),
+  }
+
+
 def main():
   files.check_output(_OUTPUT.value)
   # They import TensorFlow.
@@ -130,6 +170,8 @@ def main():
     print(why, file=sys.stderr)
   operations = floor.operations(codec, BATCH_SIZE)
   seconds = {way: [] for way in WAYS if way not in notes}
+  curves = []
+  apart = math.ceil(_ROUNDS.value / _CURVES.value)
   for round_number in tqdm.trange(_ROUNDS.value + 1, unit="round"):
     for way, values in seconds.items():
       if way == "floor":
@@ -140,6 +182,11 @@ def main():
         taken = time.perf_counter() - start
       if round_number > 0:  # The first compiles.
         values.append(taken)
+    if round_number % apart == 1 % apart and round_number > 0:
+      ms = 1e3 * seconds["keras_fit"][-1] / steps
+      found = curve()
+      found["keras_fit_over_curve"] = round(ms / found["ms_per_update"], 3)
+      curves.append(found)
   over_tsenh = {
     way: np.divide(values, seconds["tsenh"]) for way, values in seconds.items()
   }
@@ -159,6 +206,11 @@ def main():
     "over_tsenh": {
       way: float(np.median(values)) for way, values in over_tsenh.items()
     },
+    "curve": {
+      "lambdas": LAMBDAS,
+      "epochs": _EPOCHS.value,
+      **{key: [found[key] for found in curves] for key in curves[0]},
+    },
     "notes": notes,
     "operations_of_a_step": operations,
     **machine.describe(),
@@ -166,12 +218,17 @@ def main():
     "peers": machine.versions("torch"),
   }
   data = {name: manifests.sets()[name].digest}
-  results.write(_OUTPUT.value, measured, data)
+  results.write(_OUTPUT.value, measured, data, _COMMAND)
   for way, values in over_tsenh.items():
     print(
       f"{way} over tsenh: {np.median(values):.2f} (rounds {values.min():.2f}"
       f" to {values.max():.2f}); {np.median(ms_per_step[way]):.3f} ms a step"
     )
+  ratios = measured["curve"]["keras_fit_over_curve"]
+  print(
+    f"keras_fit over an update of a curve: {np.median(ratios):.2f}"
+    f" ({min(ratios):.2f} to {max(ratios):.2f})"
+  )
 
 
 if __name__ == "__main__":

@@ -46,7 +46,23 @@ def render_speed(folder: pathlib.Path) -> str:
     f"A training step is {training['ratio_median']:.1f} times as fast as under"
     f" plain Keras `fit` (rounds {min(ratios):.1f} to {max(ratios):.1f}:"
     f" {np.median(ms['tsenh']):.2f} against {np.median(ms['keras_fit']):.2f}"
-    f" ms).\n\n{_trainers(training)}Whole processes:\n\n{markdown(rows)}"
+    f" ms). {_curve(training)}\n\n{_trainers(training)}"
+    f"Whole processes:\n\n{markdown(rows)}"
+  )
+
+
+def _curve(training) -> str:
+  """What an update takes beside Keras's where one command trains a curve."""
+  curve = training.get("curve")
+  if curve is None:
+    return ""
+  ratios, ms = curve["keras_fit_over_curve"], curve["ms_per_update"]
+  return (
+    f"Where `train_codec` trains {len(curve['lambdas'])} lambdas in one command"
+    f" on {training['cores']} cores, {curve['epochs']} epochs each, an update"
+    f" is {np.median(ratios):.1f} times as fast ({min(ratios):.1f} to"
+    f" {max(ratios):.1f}: {np.median(ms):.2f} ms), the command's start,"
+    " checkpoints and tables counted in."
   )
 
 
@@ -63,6 +79,27 @@ def _trainers(training) -> str:
     for way, ratio in training.get("over_tsenh", {}).items()
   ]
   return f"{markdown(rows)}\n\n" if rows else ""
+
+
+def render_growth(folder: pathlib.Path) -> str:
+  """Time and memory of encode and decode over what grows."""
+  name = "benchmarks/growth.json"
+  if not (folder / name).is_file():
+    return NOT_MEASURED
+  warning, measured = _read(folder, name)
+  rows = []
+  for line in measured["lines"]:
+    row = {
+      "features": f"{line['features']:,}",
+      "dimensions": line["dim"],
+      "of the code": line["code_dim"],
+      "bytes each": line["bytes_per_feature"],
+    }
+    for way in ("encode", "decode"):
+      row[f"{way}: s"] = line[way]["seconds"]
+      row[f"{way}: peak, MiB"] = line[way]["peak_memory_mib"]
+    rows.append(row)
+  return f"{warning}\n\n{markdown(rows)}".strip()
 
 
 def render_peers(folder: pathlib.Path) -> str:

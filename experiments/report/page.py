@@ -60,7 +60,7 @@ PAGES = {
   "docs/scalable.md": (
     "scalable_bars scalable_base scalable_rates scalable_points scalable_costs"
   ),
-  "docs/benchmarks.md": "speed peers",
+  "docs/benchmarks.md": "speed growth peers",
   "docs/cluster.md": "cluster",
   "docs/photographs.md": "rebuilt extraction streaming",
   "README.md": "results zoo",
