@@ -34,7 +34,7 @@ RQ_BITS = (64, 96, 128, 192, 256)
 RECENT_BITS = {"prq": (64, 128), "rabitq": (128, 192), "lsq": (64, 128)}
 FEW_BITS = (64, 78, 101, 128)  # Where bars are (docs/ahead.md).
 BITS_BEYOND = (40, 192, 256)
-AHEAD_EPOCHS = 12
+AHEAD_EPOCHS = 20
 PCA_STEPS = (0.4, 0.28, 0.2, 0.14, 0.1, 0.07, 0.05, 0.035, 0.025)
 SHORT_PCA_STEPS = (0.14, 0.1, 0.07, 0.05)
 # About the seconds of each kind of job beside another one, of a baseline those

@@ -29,7 +29,7 @@ _DIM = flags.DEFINE_integer(
 _SHRINKAGE = flags.DEFINE_float(
   "shrinkage", 0.6, "Of the LDA that it begins as; see train_lda."
 )
-_DROPOUT = flags.DEFINE_float("dropout", 0.2, "Of the hidden layer's units.")
+_DROPOUT = flags.DEFINE_float("dropout", 0.3, "Of the hidden layer's units.")
 _SPREAD = flags.DEFINE_float(
   "spread",
   0.5,
@@ -46,10 +46,10 @@ for _name in (
   *("learning_rate", "adam_epsilon", "seed", "resume"),
 ):
   flags.declare_key_flag(_name)
-flags.set_default(recipe.EPOCHS, 12)
-flags.set_default(recipe.BATCH_SIZE, 512)
+flags.set_default(recipe.EPOCHS, 20)
+flags.set_default(recipe.BATCH_SIZE, 1024)
 flags.set_default(recipe.LEARNING_RATE, 1e-3)
-flags.set_default(recipe.HIDDEN_DIM, 512)
+flags.set_default(recipe.HIDDEN_DIM, 1024)
 flags.register_validator(
   "bits",
   lambda value: 0 < value < math.inf,

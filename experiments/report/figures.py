@@ -25,8 +25,8 @@ from experiments.report.reader import FAMILIES, Study
 from tsenh.base import provenance
 
 _STYLE = pathlib.Path(__file__).with_suffix(".mplstyle")
-_COLORS = {k: f"C{i}" for k, i in zip(FAMILIES, "7310492658967702454")}
-_MARKERS = dict(zip(FAMILIES, ".o^shPDvX<>d*xsDvX^"))
+_COLORS = {k: f"C{i}" for k, i in zip(FAMILIES, "73104926589677082454")}
+_MARKERS = dict(zip(FAMILIES, ".o^shPDvX<>d*xspDvX^"))
 _PANELS = {
   "Quantization, and PRO": reader.QUANTIZATION,
   "Binary codes, and PRO": reader.HASHING,

@@ -26,14 +26,14 @@ flags.mark_flag_as_required("output")
 BITS = (64, 101)
 SEEDS = (0, 1)
 VARIED = {
-  "epochs": (6, 24),
-  "hidden_dim": (128, 2048),
-  "dropout": (0.0, 0.5),
+  "epochs": (10, 40),
+  "hidden_dim": (256, 2048),
+  "dropout": (0.0, 0.6),
   "spread": (0.0, 1.0),
   "fine_weight": (0.1, 4.0),
   "dim": (1.6, 2.5),  # Bits of an element.
 }
-EPOCHS, BATCH_SIZE, LEARNING_RATE = 12, 512, 1e-3
+EPOCHS, BATCH_SIZE, LEARNING_RATE = 20, 1024, 1e-3
 
 
 def _variants() -> Iterator[Tuple[str, Dict[str, Any]]]:
@@ -124,8 +124,8 @@ def main():
   points = json.loads(path.read_text())["points"] if path.exists() else []
   work = [
     {"wanted_bits": bits, "seed": seed, "varied": varied, **own}
-    for bits in BITS
     for seed in SEEDS
+    for bits in BITS
     for varied, own in _variants()
     if varied != "LDA" or seed == SEEDS[0]
   ]

@@ -22,7 +22,6 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_compression.python.ops import gen_ops
 
-from tsenh.base import memory
 from tsenh.base.errors import Error
 from tsenh.data import streams
 
@@ -113,7 +112,6 @@ def compiled() -> Optional[types.ModuleType]:
 
   The first time of all it compiles for some seconds.
   """
-  memory.release_code()  # Numba takes as much.
   try:
     from tsenh.coding import compiled as module
 

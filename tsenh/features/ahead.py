@@ -18,8 +18,8 @@ from tsenh.features.costs import Cost, Costs
 from tsenh.features.pca import TransformCoder
 
 # Chosen on held-out people (docs/ahead.md).
-HIDDEN_DIM = 512
-DROPOUT = 0.2
+HIDDEN_DIM = 1024
+DROPOUT = 0.3
 SPREAD = 0.5
 FINE_WEIGHT = 1.0
 RATE_WEIGHT = 0.02  # Of a bit above those that are wanted.
