@@ -46,7 +46,7 @@ def render_speed(folder: pathlib.Path) -> str:
     f"A training step is {training['ratio_median']:.1f} times as fast as under"
     f" plain Keras `fit` (rounds {min(ratios):.1f} to {max(ratios):.1f}:"
     f" {np.median(ms['tsenh']):.2f} against {np.median(ms['keras_fit']):.2f}"
-    f" ms). {_curve(training)}\n\n{_trainers(training)}"
+    f" ms).{_curve(training)}\n\n{_trainers(training)}"
     f"Whole processes:\n\n{markdown(rows)}"
   )
 
@@ -58,7 +58,7 @@ def _curve(training) -> str:
     return ""
   ratios, ms = curve["keras_fit_over_curve"], curve["ms_per_update"]
   return (
-    f"Where `train_codec` trains {len(curve['lambdas'])} lambdas in one command"
+    f" Where `train_codec` trains {len(curve['lambdas'])} lambdas in one command"
     f" on {training['cores']} cores, {curve['epochs']} epochs each, an update"
     f" is {np.median(ratios):.1f} times as fast ({min(ratios):.1f} to"
     f" {max(ratios):.1f}: {np.median(ms):.2f} ms), the command's start,"
