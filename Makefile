@@ -277,11 +277,9 @@ students: $(ALL) ## Train the shipped students again from IMAGES (hours)
 	  mkdir -p checkpoints/students/$$1; \
 	  for f in config.json float32.tflite int8.tflite; do \
 	    cp build/students/$$1/$$f checkpoints/students/$$1/; done; }; \
-	train student-16 16 24,24,48,68 15; \
-	train student-32 32 24,24,48,68 7; \
-	for s in 16 32; do \
-	  train student-$$s-quarter $$s 12,12,24,34 15; \
-	done
+	train student-16 16 16,48/48,52/128 30; \
+	train student-32 32 16,32,48/48,44/128 22; \
+	train student-16-quarter 16 8,24/24,24/64 30
 
 docs: $(DOCS) ## Build the documentation site, strictly, into build/site
 	$(VENV)/bin/mkdocs build --strict --site-dir build/site

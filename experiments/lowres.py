@@ -48,7 +48,7 @@ _DRY_RUN = flags.DEFINE_bool(
 flags.mark_flags_as_required(["images", "lfw", "teacher_network"])
 
 SIZES = (16, 32)
-QUARTER = "12,12,24,34"
+QUARTER = "8,24/24,24/64"
 SHARE = 0.5
 VARIANTS = {
   "scratch": ["--regression_weight=0", "--classification_weight=1"],

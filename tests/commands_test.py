@@ -443,7 +443,7 @@ def test_a_whole_curve_is_trained_to_the_bits_of_each_alone(
     ),
     ("train_student", [], "--images"),
     ("train_student", ["--images=x", "--size=20"], "--size=20"),
-    ("train_student", ["--images=x", "--widths=8"], "two to four numbers"),
+    ("train_student", ["--images=x", "--widths=8,12"], "at most three"),
     ("train_student", ["--images=x", "--share=0"], "--share=0"),
     ("train_student", ["--images=no"], "neither a folder nor a tar file"),
     (

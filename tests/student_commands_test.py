@@ -52,7 +52,7 @@ def folder(tmp_path_factory):
 
 COMMAND = (
   "tsenh.train_student",
-  *("--images=set.npz", "--teacher=teacher.npz", "--widths=8,12"),
+  *("--images=set.npz", "--teacher=teacher.npz", "--widths=4,8/8,12/16"),
   *("--batch_size=32", "--shrunken=small.npz", "--epochs=4"),
   *("--selection=graph", "--survival=teacher.npz"),
 )

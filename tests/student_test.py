@@ -11,7 +11,7 @@ from tsenh.recognition.student import Student
 @pytest.fixture(scope="module")
 def small():
   """A student whose statistics are not those of the start."""
-  found = Student(16, "8,12", 16, seed=1)
+  found = Student(16, "4,8/8,12/20", 16, seed=1)
   random = np.random.default_rng(0)
   found.assign(
     {
@@ -28,15 +28,19 @@ def faces():
 
 
 def test_the_default_students_keep_within_their_bounds():
-  for size in student.SIZES:
-    assert Student(size, "24,24,48,68", 128).parameters() == 127936
-    assert Student(size, "12,12,24,34", 128).parameters() == 34812
+  for size, widths, parameters in (
+    (16, "16,48/48,52/128", 123900),
+    (32, "16,32,48/48,44/128", 123652),
+    (16, "8,24/24,24/64", 34416),
+  ):
+    assert Student(size, widths, 128).parameters() == parameters
 
 
 def test_multiply_adds_are_counted_by_hand(small):
-  stem = 16 * 16 * 27 * 8
-  block = 8 * 8 * (9 * 8 * 12 + 9 * 12 * 12 + 8 * 12)
-  assert small.multiply_adds() == stem + block + 8 * 8 * 12 + 12 * 16
+  stem = 16 * 16 * 27 * 4 + 8 * 8 * 9 * 4 * 8
+  blocks = 8 * 8 * 2 * 9 * 8 * 8 + 4 * 4 * (9 * 8 * 12 + 9 * 12 * 12 + 8 * 12)
+  head = 4 * 4 * 12 * 20 + 4 * 4 * 20 + 20 * 16
+  assert small.multiply_adds() == stem + blocks + head
 
 
 def test_arrays_build_the_same_student_again(small, faces):
@@ -51,7 +55,7 @@ def test_arrays_build_the_same_student_again(small, faces):
 
 def test_one_seed_one_student():
   one, same, other = (
-    Student(16, "4,6", 8, seed).digest() for seed in (1, 1, 2)
+    Student(16, "4,6/6/8", 8, seed).digest() for seed in (1, 1, 2)
   )
   assert one == same != other
 
@@ -59,7 +63,7 @@ def test_one_seed_one_student():
 def test_a_training_view_is_a_variant_mirrored_or_not(faces):
   variants = faces[:36].reshape(12, 3, 16, 16, 3)
   noise = np.zeros([12, 4], np.float32)
-  noise[:, 0] = np.repeat([-0.5, -0.01, 0.01, 0.4999], 3)
+  noise[:, 0] = np.repeat([-0.5, 0.29, 0.31, 0.4999], 3)
   noise[:, 1] = np.tile([-0.3, 0.0, 0.3], 4)
   seen = student.training_view(tf.constant(variants), noise).numpy()
   for i, number in enumerate(np.repeat([0, 0, 1, 2], 3)):

@@ -21,7 +21,7 @@ SIZES = (16, 32)
 CENTRE = 127.5
 # Ours: the largest changes of brightness and contrast.
 BRIGHTNESS, CONTRAST = 0.1, 0.2
-CLEAN = 0.5  # Ours: how often the face that is shrunk by area alone is shown.
+CLEAN = 0.8  # Ours: how often the face that is shrunk by area alone is shown.
 NOISE_DIM = 4  # Variant, mirror, brightness, contrast.
 _CALIBRATION = 512
 
@@ -31,14 +31,16 @@ def build(
 ) -> tf.keras.Model:
   """Builds a small residual network, ours.
 
-  A convolution, whose stride brings the face to 16 pixels a side; for each
-  further width a residual block, of which the last two halve the side; a
-  depthwise convolution over all that is left, as MobileFaceNet has it; and a
-  dense layer.
+  Convolutions, each of which after the first halves the side; residual blocks,
+  of which the last halves it again; then, as MobileFaceNet has it, a
+  convolution of one pixel, a depthwise convolution over all that is left, and a
+  dense layer. Most of the work is done at 8 pixels a side, where an update
+  takes half the time that it takes at 16, and learns as much.
 
   Args:
     size: pixels of a side, 16 or 32.
-    widths: channels of the first convolution and of the blocks, "24,24,48,68".
+    widths: channels of the convolutions, of the blocks and of the convolution
+      of one pixel, "16,48/48,52/128".
     feature_dim: of the feature.
     seed: of the initial weights.
 
@@ -47,8 +49,10 @@ def build(
     length.
   """
   layers = tf.keras.layers
-  first, *blocks = map(int, widths.split(","))
-  seeds = networks.seeds(seed, 3 * len(blocks) + 3)
+  stem, blocks, (last,) = (
+    [int(width) for width in part.split(",")] for part in widths.split("/")
+  )
+  seeds = networks.seeds(seed, len(stem) + 3 * len(blocks) + 3)
 
   def he():
     return tf.keras.initializers.HeNormal(next(seeds))
@@ -65,15 +69,17 @@ def build(
     )(x)
     return layers.BatchNormalization(name=f"{name}_norm")(x)
 
-  faces = layers.Input([size, size, 3], name="faces")
-  x = layers.ReLU()(conv(faces, first, "stem", stride=size // 16))
+  x = faces = layers.Input([size, size, 3], name="faces")
+  for i, width in enumerate(stem, 1):
+    x = layers.ReLU()(conv(x, width, f"stem{i}", 2 if i > 1 else 1))
   for i, width in enumerate(blocks, 1):
-    stride = 2 if i > len(blocks) - 2 else 1
+    stride = 2 if i == len(blocks) else 1
     y = layers.ReLU()(conv(x, width, f"block{i}_a", stride))
     y = conv(y, width, f"block{i}_b")
     if stride > 1 or x.shape[-1] != width:
       x = conv(x, width, f"block{i}_short", stride, kernel=1)
     x = layers.ReLU()(layers.Add()([x, y]))
+  x = layers.ReLU()(conv(x, last, "last", kernel=1))
   x = layers.DepthwiseConv2D(
     x.shape[1], use_bias=False, depthwise_initializer=he(), name="whole"
   )(x)
