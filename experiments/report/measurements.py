@@ -59,8 +59,8 @@ def _curve(training) -> str:
   ratios, ms = curve["keras_fit_over_curve"], curve["ms_per_update"]
   return (
     f" Where `train_codec` trains {len(curve['lambdas'])} lambdas in one"
-    f" command on {training['cores']} cores, {curve['epochs']} epochs each, an update"
-    f" is {np.median(ratios):.1f} times as fast ({min(ratios):.1f} to"
+    f" command on {training['cores']} cores, {curve['epochs']} epochs each, an"
+    f" update is {np.median(ratios):.1f} times as fast ({min(ratios):.1f} to"
     f" {max(ratios):.1f}: {np.median(ms):.2f} ms), the command's start,"
     " checkpoints and tables counted in."
   )
