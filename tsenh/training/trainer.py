@@ -166,7 +166,7 @@ class Trainer:
     state = [v for v in (*variables, *self._adam.variables) if v.shape.rank > 0]
     twins = [tf.Variable(tf.zeros_like(variable)) for variable in state]
 
-    @tf.function(jit_compile=xla, autograph=False)
+    @tf.function(jit_compile=xla)  # GDN of tfc branches on tensors.
     def run(batches, noise, steps):
       def update(i, metrics):
         with tf.GradientTape() as tape:
