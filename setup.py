@@ -82,7 +82,7 @@ setuptools.setup(
     ],
   },
   # Their features are part of a clone alone, and so are these.
-  exclude_package_data={"tsenh.trained": ["rank64-ahead-*/*"]},
+  exclude_package_data={"tsenh.trained": ["rank64-*/*", "dlib-*/*"]},
   install_requires=[
     # The last full release of tensorflow-compression, and what it fits.
     "tensorflow==2.14.1",

@@ -203,3 +203,8 @@ def test_the_digests_are_those_of_format_md(tmp_path, gdn_layers):
   numbers = [*tables["cdf"].shape, *tables["lower"], *tables["cdf"].ravel()]
   sha = hashlib.sha256(np.array(numbers, "<i4").tobytes())
   assert sha.hexdigest() == config["table_digest"]
+
+
+def test_a_codec_that_is_in_a_clone_alone_says_so():
+  with pytest.raises(Error, match="rank64-x: .* come with a clone"):
+    run_folders.find("rank64-x")

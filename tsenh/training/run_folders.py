@@ -41,6 +41,7 @@ HIGH = "high"
 CONFIG = "config.json"
 WEIGHTS = "weights.npz"
 TABLES = "tables.npz"
+_OF_A_CLONE = ("rank64-", "dlib-")  # setup.py leaves them out of the wheel.
 ENHANCERS = f"enhancers/*/{CONFIG}"  # The shipped ones.
 _STATE = "training_state.npz"
 _VALIDATION = "validation.json"
@@ -110,6 +111,11 @@ def find(name: str) -> pathlib.Path:
   if name in known:
     return known[name]
   if not (pathlib.Path(name) / CONFIG).is_file():
+    if name.startswith(_OF_A_CLONE) and "/" not in name:
+      raise Error(
+        f"{name}: no codec of the installed package; those of other networks"
+        " than the default one come with a clone of the repository."
+      )
     raise Error(
       f"{name}: neither a run folder (no {CONFIG} in it) nor a shipped one"
       f" ({', '.join(known) or 'none'})."
