@@ -206,5 +206,5 @@ def test_the_digests_are_those_of_format_md(tmp_path, gdn_layers):
 
 
 def test_a_codec_that_is_in_a_clone_alone_says_so():
-  with pytest.raises(Error, match="rank64-x: .* come with a clone"):
+  with pytest.raises(Error, match=r"rank64-x: .* come with a clone"):
     run_folders.find("rank64-x")
