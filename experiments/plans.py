@@ -48,7 +48,7 @@ SECONDS = {
   "train_sq": 5,
   "train_pca": 5,
   "train_lda": 8,
-  "train_ahead": 60,
+  "train_ahead": 45,
   "none": 8,
   "sq": 8,
   "pca": 8,
