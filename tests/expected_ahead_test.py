@@ -1,4 +1,4 @@
-"""Golden vectors of shipped codecs that are linear, beside the format's own.
+"""Golden vectors of shipped codecs with a linear receiver, beside the format's.
 
 GENERATE_EXPECTED=1 writes tests/expected/ahead.json anew, as it has to be when
 one of these codecs is made anew; docs/porting.md says what is in it.
