@@ -67,8 +67,8 @@ demo: $(DRAWS) ## Train a codec, code LFW, evaluate, draw (about 2 min)
 check: $(ALL) ## Run the fast tests (under two minutes)
 	$(PY) -m pytest -m "not slow"
 
-test: $(ALL) ## Run all tests (about 17 min)
-	$(PY) -m pytest
+test: $(ALL) ## Run all tests, files side by side (about 17 min)
+	$(PY) -m pytest --numprocesses=auto --dist=loadfile
 
 style: $(ALL) ## Check format and lint
 	$(VENV)/bin/ruff format --check .

@@ -115,7 +115,8 @@ setuptools.setup(
     # install torch`, the build for CPUs.
     "benchmark": BENCHMARK,
     "test": [
-      *("pytest>=7.4", "hypothesis>=6.90", "ruff==0.17.6", *BENCHMARK),
+      *("pytest>=7.4", "pytest-xdist>=3.5", "hypothesis>=6.90"),
+      *("ruff==0.17.6", *BENCHMARK),
       *(*EXPRESSIONS, *NCNN, *ONNX, *DLIB),
     ],
     # Atheris 2.3 is the last for Python 3.9 and 3.10.

@@ -44,7 +44,7 @@ _TRAINED = {
   "dropout": "dropout",
   "spread": "spread",
   "fine_weight": "weight of the squared error",
-  "dim": "bits of an element",
+  "bits_per_direction": "bits of an element",
 }
 
 

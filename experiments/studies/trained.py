@@ -4,25 +4,30 @@
 
 Around the recipe of `train_ahead` each of its choices is varied alone, at two
 rates and for two seeds; LDA, which it begins as, stands beside it. Some half an
-hour. What is measured already is kept, so it can be stopped and started again.
+hour. What today's code has measured already is kept, so it can be stopped and
+started again.
 """
 
-import json
 import pathlib
+import subprocess
+import sys
+import tempfile
 from typing import Any, Dict, Iterator, Tuple
 
 import numpy as np
 import tqdm
 from absl import flags
 
-from experiments import choices
+from experiments import choices, staleness
 from experiments.studies import network
 from tsenh.base import command_line, files, results
+from tsenh.base.errors import Error
 from tsenh.data import feature_sets
 
 _OUTPUT = flags.DEFINE_string("output", None, "The JSON to write.")
 flags.mark_flag_as_required("output")
 
+_COMMANDS = ("tsenh.train_ahead", "tsenh.train_lda")
 BITS = (64, 128)
 SEEDS = (0, 1)
 VARIED = {
@@ -30,51 +35,41 @@ VARIED = {
   "dropout": (0.0,),
   "spread": (0.0, 1.0),
   "hidden_dim": (256,),
-  "dim": (1.6, 2.5),  # Bits of an element.
+  "bits_per_direction": (1.6, 2.5),
 }
-EPOCHS, BATCH_SIZE, LEARNING_RATE = 20, 1024, 1e-3
 
 
 def _variants() -> Iterator[Tuple[str, Dict[str, Any]]]:
   """What is varied, and its value."""
-  yield "LDA", {"epochs": 0}
+  yield "LDA", {}
   yield "recipe", {}
   for name, values in VARIED.items():
     for value in values:
       yield name, {name: value}
 
 
-def _coder(bits, seed, training_set, epochs=EPOCHS, dim=None, **own):
-  """A trained coder; of no epochs, what it begins as."""
-  from tsenh.features import ahead, coarse, lda
-  from tsenh.training.trainer import Recipe, Trainer
+def _train(bits, seed, varied, folder, **own):
+  """Trains a codec in a folder, by the project's own command."""
+  from tsenh.features import compressor
 
-  features, identities = training_set.features, training_set.identities
-  own.setdefault(
-    "shrinkage", float(choices.SHRINKAGE.get(network.chosen().name, 0.6))
+  sets = network.chosen()
+  command = _COMMANDS[varied == "LDA"]
+  if "bits_per_direction" in own:
+    own["dim"] = round(bits / own.pop("bits_per_direction"))
+  if sets.name in choices.SHRINKAGE:
+    own["shrinkage"] = choices.SHRINKAGE[sets.name]
+  if varied != "LDA":
+    own["seed"] = seed
+  own.update(bits=bits, features=sets.held_in, output=folder)
+  all_flags = [f"--{name}={value}" for name, value in own.items()]
+  process = subprocess.run(
+    [sys.executable, "-m", command, *all_flags],
+    stderr=subprocess.PIPE,
+    text=True,
   )
-  learner = ahead.Learner(
-    bits,
-    round(bits / (dim or lda.BITS_PER_DIRECTION)),
-    features,
-    identities,
-    seed=seed,
-    **own,
-  )
-  grain = coarse.prepare("contrastive", features, identities, BATCH_SIZE, seed)
-  trainer = Trainer(
-    learner.named_variables(),
-    learner.loss_fn,
-    ahead.METRICS,
-    {"features": features, **grain.examples},
-    Recipe(epochs, BATCH_SIZE, LEARNING_RATE, seed=seed),
-    learner.noise_dim,
-    decay_epochs=max(epochs, 1),
-    **grain.training,
-  )
-  for _ in range(epochs):
-    trainer.run_epoch(lambda steps, metrics: None)
-  return learner.coder(features)
+  if process.returncode:
+    raise Error(process.stderr.strip().splitlines()[-1])
+  return compressor.load(folder)
 
 
 def _many_pairs(identities: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
@@ -93,14 +88,12 @@ def _many_pairs(identities: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
   return pairs[order], is_same[order]
 
 
-def _measure(coder, training_set, held_out) -> Dict[str, float]:
-  from tsenh.coding import entropy
+def _measure(codec, held_out) -> Dict[str, float]:
   from tsenh.recognition import dense, verification
 
-  tables = entropy.fit_coder(coder.encode(training_set.features))
-  codes = coder.encode(held_out.features)
-  decoded = verification.normalize(coder.decode(codes))
-  found = {"bits": float(tables.bits(codes).mean())}
+  codes = codec.transform.encode(held_out.features)
+  decoded = verification.normalize(codec.transform.decode(codes))
+  found = {"bits": float(codec.coder.bits(codes).mean())}
   for name, (pairs, is_same) in {
     "": (held_out.pairs, held_out.is_same),
     "many_": _many_pairs(held_out.identities),
@@ -117,10 +110,12 @@ def main():
   files.check_output(_OUTPUT.value)
   command_line.set_thread_mode()
   sets = network.chosen()
-  training_set = feature_sets.load(sets.held_in)
   held_out = feature_sets.load(sets.validation)
-  path = pathlib.Path(_OUTPUT.value)
-  points = json.loads(path.read_text())["points"] if path.exists() else []
+  points = []
+  if pathlib.Path(_OUTPUT.value).exists():
+    result = results.read(_OUTPUT.value)
+    if not staleness.reasons(result):
+      points = result["points"]
   work = [
     {"wanted_bits": bits, "seed": seed, "varied": varied, **own}
     for seed in SEEDS
@@ -131,11 +126,13 @@ def main():
   for point in tqdm.tqdm(work, unit="codec"):
     if any(point.items() <= done.items() for done in points):
       continue
-    own = {k: v for k, v in point.items() if k not in ("wanted_bits", "varied")}
-    coder = _coder(point["wanted_bits"], training_set=training_set, **own)
-    points.append({**point, **_measure(coder, training_set, held_out)})
+    own = {k: v for k, v in point.items() if k != "wanted_bits"}
+    with tempfile.TemporaryDirectory() as folder:
+      run = f"{folder}/run"
+      codec = _train(point["wanted_bits"], folder=run, **own)
+      points.append({**point, **_measure(codec, held_out)})
     found = {"study": "Ahead's choices, held-out people", "points": points}
-    results.write(_OUTPUT.value, found, network.digests())
+    results.write(_OUTPUT.value, found, network.digests(), *_COMMANDS)
 
 
 if __name__ == "__main__":
