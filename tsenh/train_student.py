@@ -56,9 +56,10 @@ _VARIANTS = flags.DEFINE_integer(
 _WIDTHS = flags.DEFINE_string(
   "widths",
   "16,48/48,52/128",
-  "Channels of the convolutions, each of which after the first halves the side,"
-  " of the residual blocks, of which the last halves it, and of the convolution"
-  " of one pixel. The default has 124,000 parameters; 8,24/24,24/64 a quarter.",
+  "Channels of the convolutions, each of which after the first halves the side"
+  " (of 32 pixels the first too), of the residual blocks, of which the last"
+  " halves it, and of the convolution of one pixel. The default has 124,000"
+  " parameters; 8,24/24,24/64 a quarter.",
 )
 _REGRESSION_WEIGHT = flags.DEFINE_float(
   "regression_weight", 1.0, "Of the cosine to the teacher's feature."

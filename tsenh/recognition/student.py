@@ -31,11 +31,12 @@ def build(
 ) -> tf.keras.Model:
   """Builds a small residual network, ours.
 
-  Convolutions, each of which after the first halves the side; residual blocks,
-  of which the last halves it again; then, as MobileFaceNet has it, a
-  convolution of one pixel, a depthwise convolution over all that is left, and a
-  dense layer. Most of the work is done at 8 pixels a side, where an update
-  takes half the time that it takes at 16, and learns as much.
+  Convolutions, each of which after the first halves the side (of 32 pixels the
+  first does too, and sees five pixels a side); residual blocks, of which the
+  last halves it again; then, as MobileFaceNet has it, a convolution of one
+  pixel, a depthwise convolution over all that is left, and a dense layer. Most
+  of the work is done at 8 pixels a side, where an update takes half the time
+  that it takes at 16, and learns as much.
 
   Args:
     size: pixels of a side, 16 or 32.
@@ -71,7 +72,8 @@ def build(
 
   x = faces = layers.Input([size, size, 3], name="faces")
   for i, width in enumerate(stem, 1):
-    x = layers.ReLU()(conv(x, width, f"stem{i}", 2 if i > 1 else 1))
+    shape = (2, 3) if i > 1 else (2, 5) if size == 32 else (1, 3)
+    x = layers.ReLU()(conv(x, width, f"stem{i}", *shape))
   for i, width in enumerate(blocks, 1):
     stride = 2 if i == len(blocks) else 1
     y = layers.ReLU()(conv(x, width, f"block{i}_a", stride))
