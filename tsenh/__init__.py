@@ -58,7 +58,8 @@ def load(name: Name, enhancer: typing.Optional[Name] = None) -> "Compressor":
   Args:
     name: a shipped codec (pro-1e-4 and so on; README.md lists them), or the
       path of a run folder.
-    enhancer: the run folder of an enhancer to decode with.
+    enhancer: a shipped enhancer ("pro-e-1e-4"), or the run folder of one, to
+      decode with.
 
   Returns:
     The codec; `compress` and `decompress` may be called from several threads,
@@ -95,8 +96,8 @@ def load_features(name: Name) -> "FeatureSet":
   """Loads a feature set.
 
   Args:
-    name: a shipped set ("lfw" and so on; README.md lists them), or the path of
-      a `.npz` or `.npy` file.
+    name: a shipped set ("lfw" and so on; docs/features.md lists them), or the
+      path of a `.npz` or `.npy` file or of a folder of shards.
 
   Returns:
     The set; its `features` are float32 [n, dim].

@@ -34,6 +34,7 @@ _TEST_SET = flags.DEFINE_string(
   "Features with pairs, whose best threshold decides. (default: those of LFW by"
   " the network of the codec's training set, where that is a shipped one)",
 )
+flags.adopt_module_key_flags(command)  # So that --help shows them.
 flags.set_default(command.NETWORK, "dlib")
 
 

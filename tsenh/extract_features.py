@@ -88,7 +88,8 @@ _WORKERS = flags.DEFINE_integer(
   "Processes; the features do not depend on it. (default: one a core)",
   lower_bound=1,
 )
-flags.adopt_module_key_flags(runner)  # So that --help shows it.
+flags.adopt_module_key_flags(runner)  # So that --help shows them.
+flags.adopt_module_key_flags(command)
 flags.mark_flags_as_required(["images", "network", "output"])
 
 

@@ -168,7 +168,11 @@ class Codec(networks.StoredModel):
     return self.decode_latent(codes.astype(np.float32))
 
   def decode_latent(self, c: np.ndarray) -> np.ndarray:
-    """Dec of codes that need not be integers, float32 [n, code_dim]."""
+    """Features float32 [n, feature_dim], by Dec.
+
+    Args:
+      c: codes, float32 [n, code_dim], that need not be integers.
+    """
     return self._decode(c).numpy()
 
   def costs(self) -> Costs:

@@ -24,7 +24,7 @@ LOG_2 = 0.6931471805599453
 
 
 def mirror(images, noise):
-  """Every second image mirrored, at random.
+  """Each image mirrored or not, at random.
 
   Args:
     images: float32 [batch, h, w, c].

@@ -91,7 +91,7 @@ def occlude(images, occlusion: str, noise=None):
     noise: for mixed, float32 [n, NOISE_DIM], uniform in [-0.5, 0.5).
 
   Returns:
-    The same shape and type.
+    The same shape and element type; for mixed a tensor.
   """
   rows = np.arange(SIZE)
   seen = np.stack([rows >= 0, rows >= SIZE // 2, rows < SIZE // 2])

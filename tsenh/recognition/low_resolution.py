@@ -60,7 +60,7 @@ def rank1(
       are not looked at.
     gallery: float [n, dim], of unit length, of the same faces, perhaps at
       another resolution; a probe is not compared with itself.
-    identities: int [n].
+    identities: int [n], all known.
 
   Returns:
     The share, in [0, 1].
@@ -109,7 +109,7 @@ def against_sharp(features: np.ndarray, test_set: FeatureSet) -> Dict[str, Any]:
     test_set: with the teacher's features of the sharp ones.
 
   Returns:
-    `rank1` and `accuracy`, the latter of the pairs with their second face
+    `rank1`; `accuracy` and `correct_pairs`, of the pairs with their second face
     sharp; `cosine`, the mean of a face's two features. Nothing where the
     dimensions differ.
   """
