@@ -111,7 +111,7 @@ def _others(studies: Studies) -> str:
   others = {k: v for k, v in studies.items() if k not in PAPERS.values()}
   for name, study in others.items():
     sections.append(f"### {manifests.networks()[name].title}")
-    sections.append(tables.render_status(study))
+    sections.append(tables.render_status(study, ["short"]))
     sections.append(f"![Accuracy over rate](figures/{name}/rate_accuracy.png)")
     sections.append(tables.render_points(study))
   return "\n\n".join(sections) or tables.NOT_MEASURED

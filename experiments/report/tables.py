@@ -6,14 +6,16 @@ says better or worse: the tables hold differences, intervals and p values.
 """
 
 import functools
-from typing import Any, Callable, Dict, List
+import re
+from typing import Any, Callable, Dict, Iterable, List
 
 import numpy as np
 import pandas as pd
 
-from experiments import bars, published, staleness
+from experiments import bars, plans, published, staleness
 from experiments.report import rates, reader, significance
 from experiments.report.reader import Study, label, summary
+from tsenh.data import manifests
 from tsenh.recognition import dense
 
 CONVENTIONS = {"hits": "as decoded", "n_hits": "normalized"}
@@ -381,13 +383,23 @@ def render_points(study: Study) -> str:
   return markdown(frame, columns, files="files, by seed")
 
 
-def render_status(study: Study) -> str:
-  """How much of the study there is, and what of it is not current."""
+def _missing(study: Study, of: Iterable[str]) -> List[str]:
+  """Evaluations of plans that are not there, without their seeds."""
+  if study.test_set is None or study.smoke:
+    return []
+  network = manifests.networks()[study.test_set.network]
+  jobs = [j for p in of for j in plans.PLANS[p](network, "", "").values()]
+  planned = {job.name for job in jobs if job.module == "tsenh.evaluate"}
+  left = planned - set(study.runs["method"])
+  return sorted({re.sub(r"-s\d+$", "", name) for name in left})
+
+
+def render_status(study: Study, of: Iterable[str] = ("paper", "recent")) -> str:
+  """How much there is of some plans, and what of it is not current."""
   runs = study.runs
   dates = sorted({date[:10] for date in runs["date"]})
   counts = runs[runs["family"] == "pro"].groupby("label")["seed"].nunique()
-  paper = reader.FAMILIES[:-1]  # Another Dec has a page of its own.
-  missing = [family for family in paper if family not in set(runs["family"])]
+  missing = _missing(study, of)
   stale = list(zip(runs["file"], runs["stale"]))
   if study.features:
     stale.append(("features.json", staleness.reasons(study.features)))
@@ -396,7 +408,7 @@ def render_status(study: Study) -> str:
     f" {study.num_pairs:,} pairs, made"
     f" {' to '.join(dates[:1] + dates[1:][-1:])}."
     f" Seeds: {', '.join(f'{name}: {n}' for name, n in counts.items())}."
-    f" Not measured: {', '.join(map(label, missing)) or 'nothing'}.\n\n"
+    f" Not measured with all seeds: {', '.join(missing) or 'nothing'}.\n\n"
     f"{staleness.sentence(stale)}"
   ).strip()
 
