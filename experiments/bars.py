@@ -4,9 +4,6 @@ from typing import Dict, NamedTuple, Tuple
 
 from experiments import published
 
-NAN = float("nan")
-
-
 # Of uncompressed features, from the paper's own count, in pairs.
 UNCOMPRESSED = 6
 # PRO at the paper's rates may be so many points below the paper. Features of

@@ -17,26 +17,15 @@ from typing import Dict, List, Sequence
 
 from absl import flags
 
-from experiments import jobs
+from experiments import plan_flags
 from experiments.jobs import Job
 from tsenh.base import command_line
 
 _DATA = flags.DEFINE_string("data", None, "Images: see train_expression.")
 _LABELS = flags.DEFINE_string("labels", None, "Labels: see train_expression.")
-_OUTPUT = flags.DEFINE_string("output", None, "Folder for the result JSONs.")
-_RUNS = flags.DEFINE_string(
-  "runs", "runs/expression", "Folder for the trained networks, and logs."
-)
-_PROCESSES = flags.DEFINE_integer(
-  "processes", 2, "Jobs at a time; each takes one core.", lower_bound=1
-)
-_ONLY = flags.DEFINE_string(
-  "only", "", "Run only jobs whose whole name this matches, and their needs."
-)
-_DRY_RUN = flags.DEFINE_bool(
-  "dry_run", False, "Print the commands that are still to be run, run none."
-)
-flags.mark_flags_as_required(["data", "labels", "output"])
+flags.adopt_module_key_flags(plan_flags)  # So that --help shows them.
+flags.set_default(plan_flags.RUNS, "runs/expression")
+flags.mark_flags_as_required(["data", "labels"])
 
 TEACHER = "teacher-s0"
 TEACHER_EPOCHS, STUDENT_EPOCHS = 10, 2
@@ -137,11 +126,10 @@ def plan(data: str, labels: str, runs: str, output: str) -> Dict[str, Job]:
 
 
 def main():
-  runs, output = pathlib.Path(_RUNS.value), pathlib.Path(_OUTPUT.value)
+  runs = pathlib.Path(plan_flags.RUNS.value)
+  output = pathlib.Path(plan_flags.OUTPUT.value)
   found = plan(_DATA.value, _LABELS.value, str(runs), str(output))
-  jobs.carry_out(
-    found, runs, output, _ONLY.value, _PROCESSES.value, _DRY_RUN.value
-  )
+  plan_flags.carry_out(found, runs, output)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Dict, List
 
 from absl import flags
 
-from experiments import jobs
+from experiments import plan_flags
 from experiments.jobs import Job
 from tsenh.base import command_line
 from tsenh.data import manifests
@@ -28,23 +28,13 @@ _LFW = flags.DEFINE_string("lfw", None, "LFW's aligned faces of 112x112.")
 _TEACHER = flags.DEFINE_string(
   "teacher_network", None, "The network of the teacher's features."
 )
-_OUTPUT = flags.DEFINE_string(
-  "output", "experiments/results/lowres", "Folder for the result JSONs."
-)
-_RUNS = flags.DEFINE_string("runs", "runs/lowres", "Folder for runs and logs.")
 _EPOCHS = flags.DEFINE_integer(
   "epochs", 8, "Of each student of the ablation.", lower_bound=1
 )
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Trainings of each.", lower_bound=1)
-_PROCESSES = flags.DEFINE_integer(
-  "processes", 2, "Jobs at a time.", lower_bound=1
-)
-_ONLY = flags.DEFINE_string(
-  "only", "", "Run the jobs alone whose whole name this expression matches."
-)
-_DRY_RUN = flags.DEFINE_bool(
-  "dry_run", False, "Print the commands that are still to be run, run none."
-)
+flags.adopt_module_key_flags(plan_flags)  # So that --help shows them.
+flags.set_default(plan_flags.OUTPUT, "experiments/results/lowres")
+flags.set_default(plan_flags.RUNS, "runs/lowres")
 flags.mark_flags_as_required(["images", "lfw", "teacher_network"])
 
 SIZES = (16, 32)
@@ -59,9 +49,8 @@ VARIANTS = {
 }
 
 
-def plan() -> Dict[str, Job]:
+def plan(runs: pathlib.Path, output: pathlib.Path) -> Dict[str, Job]:
   """All jobs by name, in order."""
-  output, runs = pathlib.Path(_OUTPUT.value), pathlib.Path(_RUNS.value)
   found: Dict[str, Job] = {}
 
   def evaluate(name: str, network: str, own: List[str], low: int, needs=()):
@@ -100,7 +89,7 @@ def plan() -> Dict[str, Job]:
         f"train {name}", "tsenh.train_student", own_flags, folder, (), 240
       )
       evaluate(
-        f"{name}",
+        name,
         str(folder / "float32.tflite"),
         ["--preset=student"],
         16,
@@ -110,11 +99,9 @@ def plan() -> Dict[str, Job]:
 
 
 def main():
-  found = plan()
-  runs, output = pathlib.Path(_RUNS.value), pathlib.Path(_OUTPUT.value)
-  jobs.carry_out(
-    found, runs, output, _ONLY.value, _PROCESSES.value, _DRY_RUN.value
-  )
+  runs = pathlib.Path(plan_flags.RUNS.value)
+  output = pathlib.Path(plan_flags.OUTPUT.value)
+  plan_flags.carry_out(plan(runs, output), runs, output)
 
 
 if __name__ == "__main__":

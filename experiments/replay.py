@@ -64,13 +64,11 @@ def _work() -> Iterator[Tuple[str, str, Dict[str, Dict[str, Any]]]]:
 def _again(name: str, network: str, recorded: Dict[str, Dict[str, Any]]):
   """Makes results again; yields each one's name, the old and the new."""
   runs = pathlib.Path(_RUNS.value) / name / network
-  output, logs = runs / "results", runs / "logs"
-  for folder in (output, logs):
-    folder.mkdir(parents=True, exist_ok=True)
+  output = runs / "results"
   info = manifests.networks()[network]
   plan = plans.PLANS[name](info, str(runs), str(output))
-  plan = jobs.chosen(plan, "|".join(map(re.escape, recorded)))
-  jobs.run_all(plan, logs, processes=2, refresh=True)
+  only = "|".join(map(re.escape, recorded))
+  jobs.carry_out(plan, runs, output, only, refresh=True)
   for job, old in recorded.items():
     yield job, old, results.read(str(plan[job].output))
 

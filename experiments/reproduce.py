@@ -3,7 +3,8 @@
   python -m experiments.reproduce --output=experiments/results/paper/fullrank
 
 Every codec, enhancer and baseline is a job: one command of this project, with
-what it wrote to the screen in --runs/logs. Two run at a time. What is finished
+what it wrote to the screen in --runs/logs (--runs is runs/PLAN/NETWORK unless
+given). Two run at a time. What is finished
 is not done again, a run is trained only for a result that is not there yet, and
 one that was stopped goes on where it stood, so this can be interrupted and
 started again at any time. It writes result JSONs and nothing else; `make table`
@@ -23,11 +24,10 @@ everything, evaluated on the validation set; no table takes its results.
 """
 
 import pathlib
-import re
 
 from absl import flags
 
-from experiments import jobs, own_sets, plans
+from experiments import own_sets, plan_flags, plans
 from tsenh.base import command_line
 from tsenh.base.errors import Error
 from tsenh.data import manifests
@@ -39,51 +39,19 @@ _NETWORK = flags.DEFINE_string(
   f"Whose features: a manifest's name ({', '.join(manifests.networks())}), or"
   " the path of one of your own, .json, as docs/own-network.md has it.",
 )
-_OUTPUT = flags.DEFINE_string("output", None, "Folder for the result JSONs.")
-_RUNS = flags.DEFINE_string(
-  "runs",
-  None,
-  "Folder for trained codecs and enhancers, and logs. (default:"
-  " runs/PLAN/NETWORK)",
-)
-_PROCESSES = flags.DEFINE_integer(
-  "processes", 2, "Jobs at a time; each takes one core.", lower_bound=1
-)
-_REFRESH = flags.DEFINE_bool(
-  "refresh",
-  False,
-  "Also make again what was made by code or data that has changed since.",
-)
-_ONLY = flags.DEFINE_string(
-  "only",
-  "",
-  "Run the jobs alone whose whole name this regular expression matches, and"
-  " those that they wait for.",
-)
 _SEEDS = flags.DEFINE_integer(
   "seeds",
   len(plans.SEEDS),
   "Trainings of each, --plan=paper alone; of one, no test shows a spread.",
   lower_bound=1,
 )
-_DRY_RUN = flags.DEFINE_bool(
-  "dry_run", False, "Print the commands that are still to be run, run none."
-)
-flags.mark_flag_as_required("output")
-
-
-@flags.validator("only", "expected a regular expression")
-def _is_regular_expression(value: str) -> bool:
-  try:
-    return bool(re.compile(value))
-  except re.error:
-    return False
+flags.adopt_module_key_flags(plan_flags)  # So that --help shows them.
 
 
 def main():
-  output = pathlib.Path(_OUTPUT.value)
+  output = pathlib.Path(plan_flags.OUTPUT.value)
   name = pathlib.Path(_NETWORK.value).stem
-  runs = pathlib.Path(_RUNS.value or f"runs/{_PLAN.value}/{name}")
+  runs = pathlib.Path(plan_flags.RUNS.value or f"runs/{_PLAN.value}/{name}")
   network = own_sets.network(_NETWORK.value, runs)
   own = {}
   if _SEEDS.present:
@@ -91,15 +59,7 @@ def main():
       raise Error("--seeds goes with --plan=paper.")
     own = {"num_seeds": _SEEDS.value}
   found = plans.PLANS[_PLAN.value](network, str(runs), str(output), **own)
-  jobs.carry_out(
-    found,
-    runs,
-    output,
-    _ONLY.value,
-    _PROCESSES.value,
-    _DRY_RUN.value,
-    _REFRESH.value,
-  )
+  plan_flags.carry_out(found, runs, output)
 
 
 if __name__ == "__main__":

@@ -125,6 +125,11 @@ def test_a_large_photograph_is_searched_in_a_smaller_copy(hopper, found):
   np.testing.assert_allclose(face.points, expected, atol=0.1 * eyes)
 
 
+@pytest.mark.parametrize("name", detection.DETECTORS)
+def test_a_long_thin_picture_has_no_face(name):
+  assert detection.detector(name)(np.zeros([16, 60_000, 3], np.uint8)) == []
+
+
 def test_the_main_face_is_large_and_in_the_middle(hopper):
   small, middle, edge = (
     Face(np.array(box, float), ARCFACE)

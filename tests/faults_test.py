@@ -105,13 +105,11 @@ def test_a_command_that_survives_sigterm_is_a_finding(tmp_path, monkeypatch):
     + SOUND
   )
   alone = trials.refer(deaf, tmp_path, tmp_path)
-  seed = 0
-  found = {"kills": []}
-  while not found["kills"]:
-    found = trials.kill(deaf._replace(share=0.8), alone, tmp_path, [seed])
-    seed += 1
-  assert all(kill["signal"] == "SIGTERM" for kill in found["kills"])
-  assert found["identical"]
+  for seed in range(50):  # One signal of five is SIGTERM, at random moments.
+    found = trials.kill(deaf, alone, tmp_path, [seed])
+    if found["findings"]:
+      break
+  assert "alive 0.2 s after SIGTERM" in found["findings"]
 
 
 def test_faults_are_counted_for_the_page(tmp_path):

@@ -1,5 +1,7 @@
 """Shrunken faces: who is who, and what is compared with what."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from conftest import ROOT
@@ -66,6 +68,8 @@ def test_rank_1_is_that_of_a_loop(people):
     hits.append(identities[similarity.argmax()] == identities[i])
   found = low_resolution.rank1(probes, gallery, identities)
   assert found == np.mean(hits) and 0.3 < found < 1
+  identities[:5] = -1  # Unknown people are not one person.
+  assert low_resolution.rank1(probes, gallery, identities) == found
 
 
 def test_a_face_of_the_networks_size_is_left_as_it_is():
@@ -91,3 +95,8 @@ def test_sharp_against_sharp_is_the_ordinary_verification(people):
   assert sharp["rank1"] == pytest.approx(plain["dense"]["rank1"])
   assert sharp["cosine"] == pytest.approx(1)
   assert low_resolution.against_sharp(people.features[:, :8], people) == {}
+  nobody = dataclasses.replace(people, identities=None)
+  assert (
+    sharp.items()
+    > low_resolution.against_sharp(people.features, nobody).items()
+  )

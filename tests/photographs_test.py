@@ -92,14 +92,23 @@ def test_a_folder_and_a_tar_of_it_give_the_same(image, tmp_path):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encoded(image) + name.encode())
   (folder / "link.jpg").symlink_to(folder / "nowhere")
+  (folder / "whole.jpg").symlink_to(folder / "c.JPG")
   os.mkfifo(folder / "pipe.png")
   listing = photographs.find(str(folder))
   names = [entry.name for entry in listing.entries]
-  assert names == ["a/1.jpg", "b/2.png", "c.JPG", "link.jpg", "pipe.png"]
+  assert names == [
+    "a/1.jpg",
+    "b/2.png",
+    "c.JPG",
+    "link.jpg",
+    "pipe.png",
+    "whole.jpg",
+  ]
   assert listing.others == 1
   read = list(photographs.read(listing.source, listing.entries))
   for name, data in zip(names[:3], read):
     assert data.endswith(name.encode())
+  assert read.pop() == read[2]  # What a link leads to is read whole.
   assert [str(data) for data in read[3:]] == [
     "No such file or directory",
     "not a regular file",
@@ -130,6 +139,28 @@ def test_a_source_without_photographs_is_refused(tmp_path):
   (tmp_path / "x.tar").write_bytes(b"no tar")
   with pytest.raises(Error, match="not a whole tar file"):
     photographs.find(str(tmp_path / "x.tar"))
+
+
+@pytest.mark.parametrize("mode", ["gz", "bz2", "xz"])
+def test_a_damaged_compressed_tar_is_not_whole(image, tmp_path, mode):
+  path = tmp_path / "photos.tar"
+  (tmp_path / "1.png").write_bytes(encoded(image) * 20)
+  with tarfile.open(path, f"w:{mode}") as archive:
+    for i in range(20):
+      archive.add(tmp_path / "1.png", f"{i}.png")
+  sound = path.read_bytes()
+  random = np.random.default_rng(0)
+  refused = 0
+  for _ in range(40):
+    data = bytearray(sound)
+    for place in random.integers(len(data), size=3):
+      data[place] ^= 0xFF
+    path.write_bytes(data)
+    try:
+      photographs.find(str(path))
+    except Error as error:
+      refused += "not a whole tar file" in str(error)
+  assert refused > 20
 
 
 def test_the_digest_is_of_names_and_sizes(image, tmp_path):

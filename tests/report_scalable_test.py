@@ -57,7 +57,8 @@ def folder(tmp_path):
       {"base_layer": base, "costs": {"base": {"parameters": 9}}},
     ),
   ):
-    result = {"format": 1, "judge": "j.param", "points": points, **more}
+    result = {"format": 1, "judge": "j.param", "people": 4}
+    result.update(points=points, **more)
     files.write_json(str(tmp_path / "scalable" / f"{name}.json"), result)
   return tmp_path
 

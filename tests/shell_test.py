@@ -78,6 +78,10 @@ def test_standard_input_is_read_from_where_it_stands(folder):
     " --decoded=faces.npy --output=faces.npy",
     "train_enhancer --low=pro-1e-5 --high=. --output=. --overwrite",
     "train_decoder --codec=. --output=. --overwrite",
+    "compare --output=link.npy faces.npy faces.npy",
+    "evaluate_student --network=student-16 --images=faces.npy"
+    " --output=faces.npy",
+    "evaluate_scalable --images=faces.npy --network=dlib --output=faces.npy",
   ],
 )
 def test_what_is_input_and_output_is_refused(folder, line):

@@ -68,6 +68,8 @@ def test_a_command_ends_in_one_line_at_every_moment(tmp_path, seconds):
   time.sleep(seconds)
   if process.poll() is None:
     stop(process, signal.SIGINT)
+  else:
+    assert process.returncode == 0, process.communicate()
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,7 @@ def _draw(path: str, crops: np.ndarray, lines: List[Sequence[str]]) -> None:
 def main(first: str, second: str):
   if _OUTPUT.value:
     files.check_output(_OUTPUT.value)
+    files.check_apart(_OUTPUT.value, first, second)
   extractor = extraction.Extractor(command.settings())
 
   from tsenh.coding import entropy

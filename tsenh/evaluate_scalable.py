@@ -13,6 +13,7 @@ face by face; and once more in a file for each face. --network then looks for
 every decoded face in the gallery (rank-1). All bytes of the files count.
 """
 
+import re
 import sys
 from typing import Any, Dict
 
@@ -73,6 +74,11 @@ _SINGLE = flags.DEFINE_list(
   "single",
   ["webp:0", "avif:0", "jpeg2000:10"],
   "Those to measure with a file for each face too.",
+)
+flags.register_validator(
+  "codecs",
+  lambda codecs: all(re.fullmatch(r"[a-z0-9]+:\d{1,3}", c) for c in codecs),
+  "expected names and qualities, as webp:10,avif:20",
 )
 _EIGENFACES = flags.DEFINE_string(
   "eigenfaces",
@@ -252,6 +258,8 @@ def _measure_base(model, known) -> Dict[str, Any]:
 
 def main():
   files.check_output(_OUTPUT.value)
+  inputs = (_IMAGES.value, _FEATURES.value, _EIGENFACES.value)
+  files.check_apart(_OUTPUT.value, *filter(None, inputs))
   known = feature_sets.load(_FEATURES.value)
   if known.names is None or known.identities is None:
     raise Error(f"{_FEATURES.value}: has no names or no identities.")

@@ -51,6 +51,7 @@ flags.mark_flags_as_required(["network", "images", "output"])
 
 def main():
   files.check_output(_OUTPUT.value)
+  files.check_apart(_OUTPUT.value, _IMAGES.value, _FEATURES.value)
   output = pathlib.Path(_OUTPUT.value)
   test_set = feature_sets.load(_FEATURES.value)
   if test_set.pairs is None or test_set.names is None:

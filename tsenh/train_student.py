@@ -218,6 +218,12 @@ def main():
   # One thread: the same bits again, and room for what else runs.
   tf.config.threading.set_intra_op_parallelism_threads(1)
   tf.config.threading.set_inter_op_parallelism_threads(1)
+  survival = _SURVIVAL.value and feature_sets.load(_SURVIVAL.value)
+  dim = features.shape[1]
+  if survival and (survival.names is None or survival.features.shape[1] != dim):
+    raise Error(
+      f"{_SURVIVAL.value}: has no names, or no features of {dim} dimensions."
+    )
   size = int(_SIZE.value)
   student = students.Student(
     size, _WIDTHS.value, features.shape[1], recipe.SEED.value
@@ -232,7 +238,7 @@ def main():
     "classification_weight": _CLASSIFICATION_WEIGHT.value,
     "selection": _SELECTION.value,
     "share": 1.0 if _SELECTION.value == "all" else _SHARE.value,
-    "survival": _SURVIVAL.value is not None,
+    "survival": survival and survival.digest(),
     "decay_epochs": recipe.EPOCHS.value,
   }
   folder, config = recipe.open_run(name, student, teacher, **choices)
@@ -242,15 +248,14 @@ def main():
   everything = _shrunken(images, path)
   validate = _VALIDATION.value and _validation(student, images, everything)
   survived = None
-  if _SURVIVAL.value:
-    found = feature_sets.load(_SURVIVAL.value)
-    of_known, of_found = _rows(teacher.names[known], found.names)
+  if survival:
+    of_known, of_found = _rows(teacher.names[known], survival.names)
     if len(of_known) < len(known):
       raise Error(
         f"{_SURVIVAL.value}: lacks {len(known) - len(of_known)} names."
       )
     survived = np.empty_like(features)
-    survived[of_known] = found.features[of_found]
+    survived[of_known] = survival.features[of_found]
   kept = selection.select(
     _SELECTION.value,
     _SHARE.value,

@@ -9,10 +9,10 @@ the most memory that a process takes with it beside the runtime. The chain is
 a face of 16 pixels to a feature, to the bytes of PRO's codec, and back.
 """
 
+import concurrent.futures
+import multiprocessing
 import pathlib
 import re
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -29,10 +29,7 @@ _TEACHER = flags.DEFINE_string(
 )
 _CODEC = flags.DEFINE_string("codec", "pro-1e-5", "Of the chain.")
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Of each.", lower_bound=1)
-_MEMORY_OF = flags.DEFINE_string(
-  "memory_of", None, "Print the memory of a process with this network alone."
-)
-flags.mark_flag_as_required("teacher_network")
+flags.mark_flags_as_required(["output", "teacher_network"])
 
 FACES = 2000  # Of a round; of the teacher a hundredth.
 
@@ -60,20 +57,19 @@ def _memory_now(key: str) -> float:
 
 def _memory(name: str) -> float:
   """MiB that a network adds to a process with its runtime alone."""
-  command = [sys.executable, "-m", "experiments.benchmarks.students"]
-  command += [f"--memory_of={name}", f"--teacher_network={_TEACHER.value}"]
-  found = subprocess.run(command, capture_output=True, text=True, check=True)
-  return float(found.stdout)
+  spawn = multiprocessing.get_context("spawn")
+  with concurrent.futures.ProcessPoolExecutor(1, spawn) as pool:
+    return pool.submit(_added_memory, name).result()
 
 
-def _print_memory() -> None:
+def _added_memory(name: str) -> float:
   import tensorflow  # noqa: F401
 
   before = _memory_now("VmRSS")
   pathlib.Path("/proc/self/clear_refs").write_text("5")  # Forgets the most.
-  network = _load(_MEMORY_OF.value)
+  network = _load(name)
   network(_faces(network, 64))
-  print(_memory_now("VmHWM") - before)
+  return _memory_now("VmHWM") - before
 
 
 def _chain(network):
@@ -93,9 +89,6 @@ def _chain(network):
 
 
 def main():
-  if _MEMORY_OF.value:
-    _print_memory()
-    return
   files.check_output(_OUTPUT.value)
   import tensorflow as tf
 

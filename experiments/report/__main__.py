@@ -2,12 +2,10 @@ r"""Makes the pages and figures from recorded results, and nothing else.
 
   python -m experiments.report
 
-brings what stands between the markers of docs/paper.md, docs/paper-rank64.md,
-docs/cluster.md, docs/enhancer.md, docs/expressions.md, docs/photographs.md,
-docs/porting.md, README.md, DEVIATIONS.md, FORMAT.md, docs/benchmarks.md and the
-card of the shipped network of expressions up to date with experiments/results,
-draws the figures of docs/figures, and makes ports/javascript/page/index.html,
-where the codec is tried in a browser.
+brings what stands between the markers of the pages (`PAPERS` and `PAGES` of
+`page`) up to date with experiments/results, draws the figures of docs/figures,
+and makes ports/javascript/page/index.html, where the codec is tried in a
+browser.
 
   python -m experiments.report --html=build/report
 

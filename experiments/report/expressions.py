@@ -224,9 +224,8 @@ def _draw_classes(runs: pd.DataFrame):
   """Accuracy by emotion: the whole face, and either half."""
   figure, axes = plt.subplots(figsize=(_WIDTH, 2.8))
   groups = _groups(runs)
-  shown = list(_SHOWN)
-  width = 0.8 / len(shown)
-  for k, key in enumerate(shown):
+  width = 0.8 / len(_SHOWN)
+  for k, key in enumerate(_SHOWN):
     if key in groups:
       shares = [
         [100 * r["per_class"][name]["accuracy"] for name in EMOTIONS]
@@ -244,8 +243,9 @@ def _draw_classes(runs: pd.DataFrame):
 def _draw_confusion(runs: pd.DataFrame):
   """Confusion matrices, in percent of each row."""
   groups = _groups(runs)
-  shown = list(_SHOWN)
-  shown = [key for key in shown if key in groups]
+  shown = [key for key in _SHOWN if key in groups]
+  if not shown:
+    return None
   figure, axes = plt.subplots(
     len(shown), 1, figsize=(_WIDTH, 3.6 * len(shown)), squeeze=False
   )
@@ -300,6 +300,8 @@ def _draw_embeddings(runs: pd.DataFrame):
     if own["result"].iloc[0].get("map")
     and key[1] in ("teacher", "plain", "kd", "triplet")
   ]
+  if not drawn:
+    return None
   columns = 2
   lines = -(-len(drawn) // columns)
   figure, axes = plt.subplots(

@@ -258,10 +258,11 @@ def save(draw: Callable[[], Any], data: str, path: pathlib.Path) -> bool:
   if path.suffix == ".pdf":
     metadata = {"Keywords": stamp(data), "CreationDate": None}
   path.parent.mkdir(parents=True, exist_ok=True)
-  path.unlink(missing_ok=True)
   with plt.style.context(_STYLE):
     figure = draw()
-    if figure is not None:
+    if figure is None:
+      path.unlink(missing_ok=True)
+    else:
       figure.savefig(path, metadata=metadata)
       plt.close(figure)
   return figure is not None

@@ -1,6 +1,6 @@
 """What stands between the markers of docs/low-resolution.md, and its figures.
 
-Every number is read from results (`make lowres`, `make benchmark-students`).
+Every number is read from results (`make lowres`).
 All tests of the page are one family.
 """
 
@@ -66,7 +66,9 @@ def _row(found: Dict[str, Any]) -> Dict[str, Any]:
     "with mirror images, %": 100 * found["mirrored"]["accuracy"],
     "TAR at FAR 1e-3, all pairs, %": 100 * found["dense"]["tar_at_far_1e-3"],
     "rank 1, low to low, %": 100 * found["dense"]["rank1"],
-    "rank 1, low to sharp, %": 100 * sharp["rank1"] if sharp else None,
+    "rank 1, low to sharp, %": 100 * sharp["rank1"]
+    if "rank1" in sharp
+    else None,
     "cosine to the sharp face's feature": sharp.get("cosine"),
   }
 

@@ -36,10 +36,13 @@ def _status(found: Dict[str, Result]) -> str:
 
 
 def judges(found: Dict[str, Result]) -> Dict[str, List[Dict[str, Any]]]:
-  """All points by the network that recognised."""
+  """All points by the network that recognised; `people`, of each hit."""
   points: Dict[str, List[Dict[str, Any]]] = {}
   for result in found.values():
-    points.setdefault(result["judge"], []).extend(result["points"])
+    for point in result["points"]:
+      faces = np.arange(len(point["hits"]))
+      people = faces * result["people"] // len(faces)
+      points.setdefault(result["judge"], []).append({**point, "people": people})
   return points
 
 
@@ -87,14 +90,10 @@ def curve(points, *methods: str) -> evaluation.Curve:
 
 def gains(points) -> Iterator[Dict[str, Any]]:
   """Rank-1 of the model's files above those of standard codecs as large."""
-  people = None
   for point in points:
     size = point["bytes_per_face"]
     if "base" not in point or size >= MOST_BYTES:
       continue
-    if people is None:
-      n = len(point["hits"])
-      people = np.arange(n) // 2
     row = {
       "coded by": point["name"],
       "bytes per face": f"{size:.1f}",
@@ -109,7 +108,8 @@ def gains(points) -> Iterator[Dict[str, Any]]:
         continue
       other = evaluation.at_rate(anchor, size)
       change = hits(point).astype(float) - other
-      low, high = evaluation.interval(change, evaluation.resample(people))
+      people = evaluation.resample(point["people"])
+      low, high = evaluation.interval(change, people)
       row[f"{kind} as large"] = f"{100 * other.mean():.1f}"
       row[f"points above {kind}"] = (
         f"{100 * change.mean():+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
@@ -207,12 +207,11 @@ def render_scalable_costs(folder: pathlib.Path) -> str:
   return NOT_MEASURED
 
 
-_FAMILIES = {
-  "generated": ("sharp", "C0", "o"),
-  "webp": (None, "C1", "s"),
-  "avif": (None, "C2", "^"),
-  "jpeg2000": (None, "C4", "v"),
-  "jpeg": (None, "C7", "x"),
+_STYLES = {
+  "webp": ("C1", "s"),
+  "avif": ("C2", "^"),
+  "jpeg2000": ("C4", "v"),
+  "jpeg": ("C7", "x"),
 }
 
 
@@ -234,8 +233,7 @@ def draw(points) -> Any:
   ]
   groups += [
     (kind, lambda p, kind=kind: p["method"] == kind, color, marker)
-    for kind, (_, color, marker) in _FAMILIES.items()
-    if kind != "generated"
+    for kind, (color, marker) in _STYLES.items()
   ]
   for label, belongs, color, marker in groups:
     own = sorted(filter(belongs, points), key=lambda p: p["bytes_per_face"])

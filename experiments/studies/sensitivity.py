@@ -146,19 +146,22 @@ def main():
   jobs = [(v, lmbda) for v in VARIANTS for lmbda in published.LAMBDAS]
   if _ONLY.value:
     jobs = [job for job in jobs if {job[0], "/".join(job)} & {*_ONLY.value}]
+    if not jobs:
+      raise Error("--only: no run of that name.")
   epochs = held_in_epochs(network.chosen())
   while jobs and epochs <= _MAX_EPOCHS.value:
     todo = [job for job in jobs if epochs not in records(*job)]
     with concurrent.futures.ThreadPoolExecutor(_PROCESSES.value) as pool:
       trained = [pool.submit(train, *job, epochs) for job in todo]
-      for future in tqdm.tqdm(
-        concurrent.futures.as_completed(trained),
-        total=len(trained),
-        unit="run",
-        desc=f"{epochs} epochs",
-      ):
-        future.result()
-        write()
+      ended = concurrent.futures.as_completed(trained)
+      about = {"total": len(trained), "desc": f"{epochs} epochs"}
+      try:
+        for future in tqdm.tqdm(ended, unit="run", **about):
+          future.result()
+          write()
+      except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
     jobs = [job for job in jobs if not settled(records(*job))]
     epochs *= 2
   write()

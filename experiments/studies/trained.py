@@ -68,7 +68,8 @@ def _train(bits, seed, varied, folder, **own):
     text=True,
   )
   if process.returncode:
-    raise Error(process.stderr.strip().splitlines()[-1])
+    said = process.stderr.strip().splitlines() or ["it said nothing."]
+    raise Error(f"{command}: {said[-1]}")
   return compressor.load(folder)
 
 

@@ -94,7 +94,7 @@ function main() {
     console.log(HELP);
     return;
   }
-  if (!(verb in OPTIONS)) {
+  if (!Object.hasOwn(OPTIONS, verb ?? "")) {
     throw new TsenhError("expected encode or decode; --help tells more.");
   }
   const options = Object.fromEntries(

@@ -23,8 +23,6 @@ from tsenh.features.compressor import Compressor
 from tsenh.images import networks, pictures, tsi
 from tsenh.training import run_folders
 
-# What a file may be decoded to; an integer is so many enhancement layers.
-LAYERS = ("feature", "generated", "all")
 LEARNED = "learned"
 SHIPPED = "images/*/base/config.json"
 _DIVISOR = 2

@@ -111,7 +111,7 @@ def decode(data: bytes, kind: str, n: int, size: int) -> np.ndarray:
           f" expected {expected[0]}x{expected[1]}."
         )
       pixels = np.asarray(picture.convert("RGB"))
-  except Error:
+  except (Error, MemoryError):
     raise
   except Exception as error:  # Each of Pillow's codecs has its own.
     raise Error(f"a damaged {kind} picture ({error}).") from error

@@ -63,7 +63,7 @@ def detector(name: str) -> Detector:
   def faces(image):
     scale = max(1.0, max(image.shape[:2]) / _MAX_SIDE)
     if scale > 1:
-      height, width = (round(side / scale) for side in image.shape[:2])
+      height, width = (max(1, round(side / scale)) for side in image.shape[:2])
       image = _resized(image, width, height)
     return [
       Face(face.box * scale, (face.points + 0.5) * scale - 0.5)

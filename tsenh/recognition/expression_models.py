@@ -56,7 +56,7 @@ def load(name: str, precision: str = "float", mirror: bool = False) -> Model:
   if path.exists():
     return lite(path.read_bytes(), mirror)
   if precision != PRECISIONS[0]:
-    raise Error(f"{name}: has no {path.name}; shipped networks have.")
+    raise Error(f"{name}: has no {path.name}; --precision=float takes a run.")
   classifier = expressions.load(folder, config)
   return lambda faces: classifier.predict(faces, mirror).logits
 

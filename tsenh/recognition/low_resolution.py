@@ -60,7 +60,7 @@ def rank1(
       are not looked at.
     gallery: float [n, dim], of unit length, of the same faces, perhaps at
       another resolution; a probe is not compared with itself.
-    identities: int [n], all known.
+    identities: int [n], -1 is unknown: no probe, and nobody's other face.
 
   Returns:
     The share, in [0, 1].
@@ -68,7 +68,7 @@ def rank1(
   _, person, faces = np.unique(
     identities, return_inverse=True, return_counts=True
   )
-  looked_at = np.flatnonzero(faces[person] > 1)
+  looked_at = np.flatnonzero((faces[person] > 1) & (identities >= 0))
   hits = 0
   for start in range(0, len(looked_at), 512):
     rows = looked_at[start : start + 512]
@@ -109,9 +109,9 @@ def against_sharp(features: np.ndarray, test_set: FeatureSet) -> Dict[str, Any]:
     test_set: with the teacher's features of the sharp ones.
 
   Returns:
-    `rank1`; `accuracy` and `correct_pairs`, of the pairs with their second face
-    sharp; `cosine`, the mean of a face's two features. Nothing where the
-    dimensions differ.
+    `accuracy` and `correct_pairs`, of the pairs with their second face sharp;
+    `cosine`, the mean of a face's two features; `rank1`, where it is known who
+    they are. Nothing where the dimensions differ.
   """
   sharp = verification.normalize(test_set.features).astype(np.float32)
   if sharp.shape[1] != features.shape[1]:
@@ -120,9 +120,11 @@ def against_sharp(features: np.ndarray, test_set: FeatureSet) -> Dict[str, Any]:
   pairs = test_set.pairs + np.array([0, len(sharp)])
   distances = verification.squared_distances(both, pairs)
   verified = verification.verify(distances, test_set.is_same)
-  return {
-    "rank1": rank1(features, sharp, test_set.identities),
+  measured = {
     "accuracy": verified["accuracy"],
     "correct_pairs": verified["correct_pairs"],
     "cosine": float((features * sharp).sum(axis=1).mean(dtype=np.float64)),
   }
+  if test_set.identities is not None:
+    measured["rank1"] = rank1(features, sharp, test_set.identities)
+  return measured

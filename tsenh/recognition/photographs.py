@@ -6,11 +6,13 @@ Nothing of what a file holds ends a run: a photograph that cannot be read is an
 
 import hashlib
 import io
+import lzma
 import os
 import pathlib
 import stat
 import tarfile
 import warnings
+import zlib
 from typing import Iterable, Iterator, NamedTuple, Tuple
 
 import numpy as np
@@ -21,6 +23,10 @@ SUFFIXES = {
   *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif"),
   *(".ppm", ".pgm", ".tif", ".tiff"),
 }
+_NOT_WHOLE = (
+  *(tarfile.TarError, OSError, EOFError, ValueError),
+  *(zlib.error, lzma.LZMAError),
+)
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "PPM", "TIFF")
 MAX_PIXELS = 90_000_000
 _MAX_BYTES = 1 << 28
@@ -103,11 +109,12 @@ def read(source: str, entries: Iterable[Entry]) -> Iterator[bytes]:
     return
   for entry in entries:
     try:
+      found = os.stat(entry.path)  # Of what a link leads to.
       # Not what only looks like a file, and might never end.
-      if not stat.S_ISREG(os.stat(entry.path).st_mode):
+      if not stat.S_ISREG(found.st_mode):
         raise Error("not a regular file")
       with open(entry.path, "rb") as file:
-        yield _bytes(file, entry.size)
+        yield _bytes(file, found.st_size)
     except (Error, OSError) as error:
       yield Error(getattr(error, "strerror", None) or error)
 
@@ -173,7 +180,7 @@ def _in_tar(source: str) -> Iterator[Entry]:
         if member.isfile() and not member.issparse() and name not in seen:
           seen.add(name)
           yield Entry(name, "", member.offset_data, member.size)
-  except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+  except _NOT_WHOLE as error:
     raise Error(f"{source}: not a whole tar file ({error}).") from error
 
 

@@ -16,7 +16,6 @@ import tensorflow as tf
 
 from tsenh.features import networks
 
-SIZES = (16, 32)
 # Pixels of 0 to 255 become (x - 127.5) / 127.5, as ArcFace has them.
 CENTRE = 127.5
 # Ours: the largest changes of brightness and contrast.

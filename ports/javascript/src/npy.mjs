@@ -58,7 +58,7 @@ export function readNpy(bytes, name) {
   if (type === undefined || order === undefined || shapeText === undefined) {
     fail("the header is damaged");
   }
-  if (!(type in TYPES)) fail(`elements of type ${type} are not read here`);
+  if (!Object.hasOwn(TYPES, type)) fail(`elements of type ${type} are not read here`);
   if (order === "True") fail("in Fortran order, expected C order");
   const shape = (shapeText.match(/\d+/g) ?? []).map(Number);
   const [read, size] = TYPES[type];
