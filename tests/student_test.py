@@ -90,6 +90,26 @@ def test_the_regression_loss_is_of_selected_faces_alone():
   np.testing.assert_allclose(loss, [1, 0.5, 2, 0], atol=1e-6)
 
 
+def test_channels_of_any_loudness_survive_8_bits(small, faces):
+  """Some channels a thousand times as loud as others, and scaled back."""
+  arrays = small.arrays()
+  loud = np.where(np.arange(20) % 2, np.float32(1000), np.float32(1))
+  for name in ("gamma", "beta"):
+    arrays[f"last_norm/{name}"] *= loud
+  arrays["whole/depthwise_kernel"] /= loud[:, None]
+  uneven = Student(**small.architecture())
+  uneven.assign(arrays)
+  expected = small.features(faces)
+  np.testing.assert_allclose(uneven.features(faces), expected, atol=1e-5)
+  ready = student.for_8_bits(uneven, faces)
+  cosines = (ready.features(faces) * expected).sum(axis=1)
+  assert cosines.min() > 0.9999
+  before = ready.network.get_layer("whole").input
+  probe = tf.keras.Model(ready.network.input, before)
+  seen = probe(student.normalised(faces)).numpy().max(axis=(0, 1, 2))
+  np.testing.assert_allclose(seen[seen > 0], 1, rtol=1e-5)
+
+
 @pytest.mark.slow
 def test_programs_give_the_students_features(small, faces, tmp_path):
   features = small.features(faces)
