@@ -41,7 +41,7 @@ def judges(found: Dict[str, Result]) -> Dict[str, List[Dict[str, Any]]]:
   for result in found.values():
     for point in result["points"]:
       faces = np.arange(len(point["hits"]))
-      people = faces * result["people"] // len(faces)
+      people = (faces * result["people"] // len(faces)).tolist()
       points.setdefault(result["judge"], []).append({**point, "people": people})
   return points
 
@@ -108,7 +108,7 @@ def gains(points) -> Iterator[Dict[str, Any]]:
         continue
       other = evaluation.at_rate(anchor, size)
       change = hits(point).astype(float) - other
-      people = evaluation.resample(point["people"])
+      people = evaluation.resample(np.array(point["people"]))
       low, high = evaluation.interval(change, people)
       row[f"{kind} as large"] = f"{100 * other.mean():.1f}"
       row[f"points above {kind}"] = (
