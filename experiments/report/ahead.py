@@ -5,13 +5,11 @@ and what their recipes were chosen by, on held-out people.
 """
 
 import pathlib
-from typing import List
 
 import pandas as pd
 
 from experiments import published, staleness
 from experiments.report import measurements, rates, reader, tables
-from tsenh.base import results
 from tsenh.data import manifests
 
 _MOST_BITS = 150
@@ -64,7 +62,7 @@ def render_ahead(folder: pathlib.Path) -> str:
       continue
     columns = f"label setting bits normalized tar_at_far_1e-3 {_METRIC} cfp-ff"
     parts += [
-      f"**{manifests.networks()[network].title}**",
+      measurements.title(network),
       _warning(study),
       tables.markdown(shown, f"{columns} cfp-fp", **tables.TAR_HEADS),
     ]
@@ -130,9 +128,8 @@ def render_ahead_rates(folder: pathlib.Path) -> str:
 
 def render_trained(folder: pathlib.Path) -> str:
   """What the training of the codec ahead was chosen by, means over seeds."""
-  parts: List[str] = []
-  for network, path in measurements.of_networks(folder, "trained"):
-    found = results.read(str(path))
+
+  def render(found, _) -> str:
     frame = pd.DataFrame(found["points"])
     frame["accuracy"] = frame["many_correct_pairs"] / frame["many_num_pairs"]
     shares = ["accuracy", "tar_at_far_1e-3", _METRIC]
@@ -144,23 +141,21 @@ def render_trained(folder: pathlib.Path) -> str:
     numbers = ["bits", "correct_pairs", *shares]
     groups = frame.groupby(["wanted_bits", "varied"], sort=False)
     means = groups[numbers].mean().round({"correct_pairs": 0}).reset_index()
-    table = tables.markdown(
+    return tables.markdown(
       means.astype({"correct_pairs": int}),
       " ".join(["varied", *numbers]),
       varied="varied alone",
       accuracy="accuracy among many pairs, %",
       **tables.TAR_HEADS,
     )
-    warning = staleness.sentence([(path.name, staleness.reasons(found))])
-    parts += [f"**{manifests.networks()[network].title}**", warning, table]
-  return "\n\n".join(part for part in parts if part) or tables.NOT_MEASURED
+
+  return measurements.each(folder, "trained", render)
 
 
 def render_directions(folder: pathlib.Path) -> str:
   """What the recipe was chosen by."""
-  parts: List[str] = []
-  for network, path in measurements.of_networks(folder, "ahead"):
-    found = results.read(str(path))
+
+  def render(found, _) -> str:
     frame = pd.DataFrame(found["points"])
     frame["varied"] = [
       " ".join([_VARIED[v], f"{row[_VALUES[v]]:g}" if v in _VALUES else ""])
@@ -168,13 +163,12 @@ def render_directions(folder: pathlib.Path) -> str:
     ]
     for key in ("tar_at_far_1e-3", _METRIC):
       frame[key] *= 100
-    table = tables.markdown(
+    return tables.markdown(
       frame,
       f"varied bits correct_pairs tar_at_far_1e-3 {_METRIC} cosine",
       varied="varied alone",
       cosine="cosine to the feature",
       **tables.TAR_HEADS,
     )
-    warning = staleness.sentence([(path.name, staleness.reasons(found))])
-    parts += [f"**{manifests.networks()[network].title}**", warning, table]
-  return "\n\n".join(part for part in parts if part) or tables.NOT_MEASURED
+
+  return measurements.each(folder, "ahead", render)

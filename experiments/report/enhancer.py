@@ -10,7 +10,7 @@ from typing import Dict, Iterator, List, Tuple
 import pandas as pd
 
 from experiments import choices, plans, staleness
-from experiments.report import reader, tables
+from experiments.report import measurements, reader, tables
 from tsenh.data import manifests
 
 # Of what the variations are tested: the test with most power.
@@ -27,17 +27,6 @@ _VARIED = {
   "layers4": "four layers",
   f"long{plans.LONGER_ENHANCER}": "trained three times as long",
 }
-
-
-def studies(
-  folder: pathlib.Path, name: str = "enhancer", role: str = manifests.TEST
-) -> Dict[str, reader.Study]:
-  """The study of each main network that has one."""
-  return {
-    network: reader.read(str(folder / name / network), role)
-    for network in choices.TEACHERS
-    if (folder / name / network).is_dir()
-  }
 
 
 def _pairs(frame: pd.DataFrame) -> Iterator[Tuple[pd.Series, pd.Series]]:
@@ -92,9 +81,9 @@ def _why(network: str, study: reader.Study) -> Iterator[Dict]:
 def comparisons(folder: pathlib.Path) -> pd.DataFrame:
   """All tests of the page, corrected together: one family, a row for each."""
   rows: List[Dict] = []
-  for network, study in studies(folder).items():
+  for network, study in measurements.studies(folder, "enhancer").items():
     rows += _worth(network, study)
-  held_out = studies(folder, "why", manifests.VALIDATION)
+  held_out = measurements.studies(folder, "why", manifests.VALIDATION)
   for network, study in held_out.items():
     rows += _why(network, study)
   return tables.one_family([row for row in rows if row])
@@ -107,7 +96,7 @@ def _of(tests: pd.DataFrame, part: str, network: str) -> pd.DataFrame:
 def _head(network: str, study: reader.Study) -> List[str]:
   runs = study.runs
   return [
-    f"**{manifests.networks()[network].title}**",
+    measurements.title(network),
     staleness.sentence(zip(runs["file"], runs["stale"])),
   ]
 
@@ -115,7 +104,7 @@ def _head(network: str, study: reader.Study) -> List[str]:
 def render_worth(folder: pathlib.Path) -> str:
   """The means over seeds, and the tests, network by network."""
   parts, tests = [], comparisons(folder)
-  for network, study in studies(folder).items():
+  for network, study in measurements.studies(folder, "enhancer").items():
     points = reader.summary(study)
     points["seeds"] = [str(len(runs)) for runs in points["runs"]]
     columns = "label setting bits accuracy normalized mse"
@@ -143,7 +132,8 @@ def render_worth(folder: pathlib.Path) -> str:
 def render_why(folder: pathlib.Path) -> str:
   """The enhancer varied in one thing at a time, a column for each rate."""
   parts, tests = [], comparisons(folder)
-  for network, study in studies(folder, "why", manifests.VALIDATION).items():
+  studies = measurements.studies(folder, "why", manifests.VALIDATION)
+  for network, study in studies.items():
     own = _of(tests, "why", network)
     mark = (own["p_holm"] < 0.05).map({True: "**", False: ""})
     points = own["difference"].map("{:+.2f}".format)

@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from experiments import staleness
-from experiments.report import significance, tables
+from experiments.report import measurements, significance, tables
 from tsenh.base import provenance, results
 
 FOLDER = "lowres"
@@ -180,13 +180,9 @@ def render_ways(folder: pathlib.Path) -> str:
   return f"{_warning(rows)}\n\n{tables.markdown(shown)}"
 
 
-def render_student_speed(folder: pathlib.Path) -> str:
+@measurements.measured(_BENCHMARK)
+def render_student_speed(found) -> str:
   """The benchmark of students beside their teacher."""
-  path = folder / _BENCHMARK
-  if not path.exists():
-    return tables.NOT_MEASURED
-  found = results.read(str(path))
-  warning = staleness.sentence([(path.name, staleness.reasons(found))])
   shown = [
     {
       "network": row["network"],
@@ -210,7 +206,7 @@ def render_student_speed(folder: pathlib.Path) -> str:
   table = tables.markdown(shown)
   chain = found["chain"]
   return (
-    f"{warning}\n\n{table}\n\nThe whole chain, `{chain['network']}` and"
+    f"{table}\n\nThe whole chain, `{chain['network']}` and"
     f" `{chain['codec']}`, face to bytes to feature:"
     f" {chain['faces_per_second']:,.0f} faces a second,"
     f" {chain['bytes_per_face']:.1f} bytes a face."

@@ -5,6 +5,7 @@ a sentence where that is not current.
 """
 
 import collections
+import functools
 import json
 import pathlib
 from typing import Any, Callable, Dict, Iterator, Tuple
@@ -27,10 +28,30 @@ def _read(folder: pathlib.Path, *names: str):
   return staleness.sentence(zip(names, map(staleness.reasons, read))), *read
 
 
-def render_speed(folder: pathlib.Path) -> str:
+def measured(*names: str) -> Callable:
+  """Of a function of results: of their folder, with the warning in front.
+
+  Args:
+    *names: of the results' files, below the folder; where one is missing,
+      nothing was measured.
+  """
+
+  def decorate(render: Callable[..., str]) -> Callable[[pathlib.Path], str]:
+    @functools.wraps(render)
+    def of_folder(folder: pathlib.Path) -> str:
+      if not all((folder / name).is_file() for name in names):
+        return NOT_MEASURED
+      warning, *read = _read(folder, *names)
+      return f"{warning}\n\n{render(*read)}".strip()
+
+    return of_folder
+
+  return decorate
+
+
+@measured("benchmarks/training.json", "benchmarks/coding.json")
+def render_speed(training, coding) -> str:
   """The benchmarks of training and coding."""
-  names = [f"benchmarks/{name}.json" for name in ("training", "coding")]
-  warning, training, coding = _read(folder, *names)
   ratios, ms = training["ratio_per_round"], training["ms_per_step"]
   rows = []
   for packing in ("shared", "separate"):
@@ -42,7 +63,6 @@ def render_speed(folder: pathlib.Path) -> str:
         row[key.replace("_mib", ", MiB").replace("_", " ")] = value
       rows.append(row)
   return (
-    f"{warning}\n\n"
     f"A training step is {training['ratio_median']:.1f} times as fast as under"
     f" plain Keras `fit` (rounds {min(ratios):.1f} to {max(ratios):.1f}:"
     f" {np.median(ms['tsenh']):.2f} against {np.median(ms['keras_fit']):.2f}"
@@ -81,14 +101,11 @@ def _trainers(training) -> str:
   return f"{markdown(rows)}\n\n" if rows else ""
 
 
-def render_growth(folder: pathlib.Path) -> str:
+@measured("benchmarks/growth.json")
+def render_growth(found) -> str:
   """Time and memory of encode and decode over what grows."""
-  name = "benchmarks/growth.json"
-  if not (folder / name).is_file():
-    return NOT_MEASURED
-  warning, measured = _read(folder, name)
   rows = []
-  for line in measured["lines"]:
+  for line in found["lines"]:
     row = {
       "features": f"{line['features']:,}",
       "dimensions": line["dim"],
@@ -99,45 +116,42 @@ def render_growth(folder: pathlib.Path) -> str:
       row[f"{way}: s"] = line[way]["seconds"]
       row[f"{way}: peak, MiB"] = line[way]["peak_memory_mib"]
     rows.append(row)
-  return f"{warning}\n\n{markdown(rows)}".strip()
+  return markdown(rows)
 
 
-def render_peers(folder: pathlib.Path) -> str:
+@measured("benchmarks/peers.json")
+def render_peers(found) -> str:
   """The way to bytes and back beside Faiss, the coder beside constriction."""
-  name = "benchmarks/peers.json"
-  if not (folder / name).is_file():
-    return NOT_MEASURED
-  warning, measured = _read(folder, name)
-  parts = [warning]
+  parts = []
   for group in ("memory", "files", "coder"):
     rows = [
       {group: way.replace("_", " "), **values}
-      for way, values in measured[group].items()
+      for way, values in found[group].items()
     ]
     shown = [k for k, v in rows[0].items() if not isinstance(v, dict)]
     parts.append(markdown(pd.DataFrame(rows)[shown]))
-  return "\n\n".join(filter(None, [*parts, measured["constriction"]]))
+  return "\n\n".join(filter(None, [*parts, found["constriction"]]))
 
 
-def render_portable(folder: pathlib.Path) -> str:
+@measured("benchmarks/portable.json")
+def render_portable(found) -> str:
   """How far NumPy and TensorFlow are apart, for each shipped codec."""
-  warning, measured = _read(folder, "benchmarks/portable.json")
   columns = "codec largest_difference_over_length elements"
   columns += " elements_rounded_otherwise farthest_of_those_from_a_half"
-  return f"{warning}\n\n{markdown(measured['codecs'], columns)}"
+  return markdown(found["codecs"], columns)
 
 
-def render_exports(folder: pathlib.Path) -> str:
+@measured("benchmarks/exports.json")
+def render_exports(found) -> str:
   """What exported codecs keep of the codes and of accuracy."""
-  warning, measured = _read(folder, "benchmarks/exports.json")
-  rows = pd.DataFrame(measured["exports"])
+  rows = pd.DataFrame(found["exports"])
   rows["format"] += " " + rows["precision"]
   rows["codes_that_differ"] = rows["codes_that_differ"].map("{:.4%}".format)
   rows["size, kB"] = (rows["bytes"] / 1000).map("{:.0f}".format)
   columns = ["codec", "format", "size, kB", "codes_that_differ"]
   columns += ["entropy_bits_per_feature", "correct_pairs"]
   shown = rows[[*columns, "correct_pairs_normalized"]]
-  return f"{warning}\n\n{markdown(shown)}"
+  return markdown(shown)
 
 
 def of_networks(
@@ -150,17 +164,18 @@ def of_networks(
       yield network, path
 
 
-def _each(folder: pathlib.Path, name: str, render: Callable) -> str:
+def each(folder: pathlib.Path, name: str, render: Callable) -> str:
   """A study network by network, each with its warning."""
   parts = []
   for network, path in of_networks(folder, name):
     warning, study = _read(folder, path.relative_to(folder).as_posix())
     shown = render(study, manifests.networks()[network].dim)
-    parts += [_title(network), warning, shown]
+    parts += [title(network), warning, shown]
   return "\n\n".join(part for part in parts if part) or NOT_MEASURED
 
 
-def _title(network: str) -> str:
+def title(network: str) -> str:
+  """What a page calls a network."""
   return f"**{manifests.networks()[network].title}**"
 
 
@@ -200,7 +215,7 @@ def render_sensitivity(folder: pathlib.Path) -> str:
       f"{_sensitivity(study, dim, -1)}"
     )
 
-  return _each(folder, "sensitivity", render)
+  return each(folder, "sensitivity", render)
 
 
 def render_effort(folder: pathlib.Path) -> str:
@@ -213,12 +228,12 @@ def render_effort(folder: pathlib.Path) -> str:
     points["auc"] *= 100
     return markdown(points, columns, **TAR_HEADS)
 
-  return _each(folder, "effort", render)
+  return each(folder, "effort", render)
 
 
 def render_hashing(folder: pathlib.Path) -> str:
   """Hashing on people it learned from and on others."""
-  return _each(folder, "hashing", lambda study, _: markdown(study["points"]))
+  return each(folder, "hashing", lambda study, _: markdown(study["points"]))
 
 
 def render_sq_sweep(folder: pathlib.Path) -> str:
@@ -235,7 +250,7 @@ def render_sq_sweep(folder: pathlib.Path) -> str:
       rows += [row] if point["qp"] in _QPS else []
     return markdown(rows)
 
-  return _each(folder, "sq_sweep", render)
+  return each(folder, "sq_sweep", render)
 
 
 def _checkpoints() -> Dict[pathlib.Path, Any]:
@@ -259,12 +274,14 @@ def render_elements(folder: pathlib.Path) -> str:
   return markdown(rows.values())
 
 
-def studies(folder: pathlib.Path) -> Dict[str, reader.Study]:
+def studies(
+  folder: pathlib.Path, plan: str = "paper", role: str = manifests.TEST
+) -> Dict[str, reader.Study]:
   """The evaluations of each network that has some, the default one first."""
   return {
-    name: reader.read(str(folder / "paper" / name), manifests.TEST)
+    name: reader.read(str(folder / plan / name), role)
     for name in manifests.networks()
-    if (folder / "paper" / name).is_dir()
+    if (folder / plan / name).is_dir()
   }
 
 
@@ -304,7 +321,7 @@ def render_teachers(folder: pathlib.Path) -> str:
       columns = "setting teacher tar_at_far_1e-3 tar_at_far_1e-4 correct_pairs"
       columns += " normalized mse"
       table = markdown(runs, columns, setting="lambda", **TAR_HEADS)
-      parts += [_title(network), _with_warning(runs, table)]
+      parts += [title(network), _with_warning(runs, table)]
   return "\n\n".join(parts)
 
 
@@ -348,9 +365,9 @@ def render_fuzzing(folder: pathlib.Path) -> str:
   paths = sorted((folder / "fuzzing").glob("*.json"))
   if not paths:
     return NOT_MEASURED
-  warning, *measured = _read(folder, *(f"fuzzing/{p.name}" for p in paths))
+  warning, *all_found = _read(folder, *(f"fuzzing/{p.name}" for p in paths))
   rows = []
-  for path, found in zip(paths, measured):
+  for path, found in zip(paths, all_found):
     lines = np.sum(list(found["lines_covered"].values()), axis=0)
     rows.append(
       {
@@ -364,14 +381,11 @@ def render_fuzzing(folder: pathlib.Path) -> str:
   return f"{warning}\n\n{markdown(rows)}"
 
 
-def render_faults(folder: pathlib.Path) -> str:
+@measured("faults/kills.json", "faults/errors.json", "faults/memory.json")
+def render_faults(*found) -> str:
   """How often each task met each kind of fault, and how it ended."""
-  names = [f"faults/{kind}.json" for kind in ("kills", "errors", "memory")]
-  if not all((folder / name).is_file() for name in names):
-    return NOT_MEASURED
-  warning, *measured = _read(folder, *names)
   rows = {}
-  for trial in (trial for found in measured for trial in found["trials"]):
+  for trial in (trial for kind in found for trial in kind["trials"]):
     row = rows.setdefault(trial["task"], collections.Counter())
     kills = trial.get("kills", ())
     row["kills"] += len(kills)
@@ -386,14 +400,12 @@ def render_faults(folder: pathlib.Path) -> str:
   shown = pd.DataFrame.from_dict(rows, "index").reset_index(names="task")
   total = shown.sum(numeric_only=True).to_dict()
   rows = [*shown.to_dict("records"), {"task": "all", **total}]
-  return f"{warning}\n\n{markdown(rows)}"
+  return markdown(rows)
 
 
-def render_rebuilt(folder: pathlib.Path) -> str:
+@measured("rebuild.json")
+def render_rebuilt(found) -> str:
   """The shipped sets, extracted again."""
-  if not (folder / "rebuild.json").is_file():
-    return NOT_MEASURED
-  warning, measured = _read(folder, "rebuild.json")
   rows = [
     {
       "set": part["set"],
@@ -405,74 +417,65 @@ def render_rebuilt(folder: pathlib.Path) -> str:
       "correct pairs": part.get("correct_pairs", ""),
       "of the stored": part.get("correct_pairs_stored", ""),
     }
-    for part in measured["parts"]
+    for part in found["parts"]
   ]
-  return f"{warning}\n\n{markdown(rows)}"
+  return markdown(rows)
 
 
-def render_extraction(folder: pathlib.Path) -> str:
+@measured("benchmarks/extraction.json")
+def render_extraction(found) -> str:
   """Where the time goes from aligned crops to features."""
-  name = "benchmarks/extraction.json"
-  if not (folder / name).is_file():
-    return NOT_MEASURED
-  warning, measured = _read(folder, name)
-  rounds = pd.DataFrame(measured["processor_seconds_per_round"])
+  rounds = pd.DataFrame(found["processor_seconds_per_round"])
   share = (rounds.div(rounds.sum(axis=1), axis=0).median() * 100).to_dict()
   rows = [
     {"stage": k, "share of a worker's time, %": v} for k, v in share.items()
   ]
-  speed = measured["images_per_second"]
+  speed = found["images_per_second"]
   shown = ", ".join(f"{v:.0f} with {k}" for k, v in speed.items())
   return (
-    f"{warning}\n\n{markdown(rows)}\n\n"
-    f"{measured['photographs']:,} crops through {measured['network']} on"
-    f" {measured['machine']['cores']} cores: {shown} processes, images/s of the"
+    f"{markdown(rows)}\n\n"
+    f"{found['photographs']:,} crops through {found['network']} on"
+    f" {found['machine']['cores']} cores: {shown} processes, images/s of the"
     " whole command, its start included, beside a load of"
-    f" {measured['load_average_before']:.1f};"
-    f" {measured['images_per_processor_second']:.0f} a second of a worker's"
+    f" {found['load_average_before']:.1f};"
+    f" {found['images_per_processor_second']:.0f} a second of a worker's"
     " processor."
-  ).strip()
+  )
 
 
-def render_streaming(folder: pathlib.Path) -> str:
+@measured("benchmarks/streaming.json")
+def render_streaming(found) -> str:
   """Memory and time of training from memory, from a map and from shards."""
-  name = "benchmarks/streaming.json"
-  if not (folder / name).is_file():
-    return NOT_MEASURED
-  warning, measured = _read(folder, name)
   rows = []
-  for found in measured["sets"]:
-    row = {"features": found["features"], "MiB of features": found["mib"]}
+  for ways in found["sets"]:
+    row = {"features": ways["features"], "MiB of features": ways["mib"]}
     for way, head in (
       ("memory", ".npz"),
       ("mapped", ".npy"),
       ("shards", "shards"),
     ):
-      row[f"{head}: peak, MiB"] = found[way]["peak_mib"]
-      row[f"{head}: s"] = found[way]["seconds"]
-    row["same bits"] = "yes" if found["identical"] else "no"
+      row[f"{head}: peak, MiB"] = ways[way]["peak_mib"]
+      row[f"{head}: s"] = ways[way]["seconds"]
+    row["same bits"] = "yes" if ways["identical"] else "no"
     rows.append(row)
-  return f"{warning}\n\n{markdown(rows)}".strip()
+  return markdown(rows)
 
 
 _SIZES = {"3.3 million": 3.3e6, "a billion": 1e9}
 
 
-def render_cluster(folder: pathlib.Path) -> str:
+@measured("benchmarks/cluster.json", "benchmarks/extraction.json")
+def render_cluster(found, extraction) -> str:
   """Core-hours and bytes of large sets, from what a shard of each took."""
-  names = [f"benchmarks/{name}.json" for name in ("cluster", "extraction")]
-  if not all((folder / name).is_file() for name in names):
-    return NOT_MEASURED
-  warning, measured, extraction = _read(folder, *names)
-  found = measured["photographs_per_core_second"]
-  coded = measured["features_per_core_second"]
+  detected = found["photographs_per_core_second"]
+  coded = found["features_per_core_second"]
   rates = {
-    **{f"find faces, {k}": v for k, v in found.items()},
+    **{f"find faces, {k}": v for k, v in detected.items()},
     f"decode crops, {extraction['network']}": extraction[
       "images_per_processor_second"
     ],
-    f"encode, {measured['codec']}": coded["encode"],
-    f"decode, {measured['codec']}": coded["decode"],
+    f"encode, {found['codec']}": coded["encode"],
+    f"decode, {found['codec']}": coded["decode"],
   }
   rows = []
   for work, rate in rates.items():
@@ -480,14 +483,14 @@ def render_cluster(folder: pathlib.Path) -> str:
     for name, count in _SIZES.items():
       row[f"{name}, core-hours"] = f"{count / rate / 3600:,.3g}"
     rows.append(row)
-  rate = measured["pairs_per_core_second"]
+  rate = found["pairs_per_core_second"]
   row = {"work": "count all pairs", "a core-second": f"{rate:,.3g} pairs"}
   for name, count in _SIZES.items():
     row[f"{name}, core-hours"] = f"{count**2 / 2 / rate / 3600:,.3g}"
   sizes = {
-    "photographs, as the samples": measured["bytes_per_photograph"],
-    "shards of features, with names": measured["bytes_per_feature"]["shard"],
-    f"bitstreams, {measured['codec']}": measured["bytes_per_feature"]["coded"],
+    "photographs, as the samples": found["bytes_per_photograph"],
+    "shards of features, with names": found["bytes_per_feature"]["shard"],
+    f"bitstreams, {found['codec']}": found["bytes_per_feature"]["coded"],
   }
   stored = [
     {
@@ -497,14 +500,14 @@ def render_cluster(folder: pathlib.Path) -> str:
     }
     for what, size in sizes.items()
   ]
-  two = measured["two_machines"]
-  pixels = measured["pixels_per_photograph"] / 1e6
+  two = found["two_machines"]
+  pixels = found["pixels_per_photograph"] / 1e6
   return (
-    f"{warning}\n\nOne core of {measured['machine']['processor']}, photographs"
+    f"One core of {found['machine']['processor']}, photographs"
     f" of {pixels:.2f} megapixels on average; nothing but the rates is"
     f" measured, the rest is multiplication.\n\n{markdown([*rows, row])}\n\n"
     f"{markdown(stored)}\n\nAfter {two['updates']:,} updates on two machines,"
     " two processes here, the weights differ from those of one by"
     f" {two['relative_difference_of_weights']:.1e} of their length, the loss of"
     f" the last epoch by {two['relative_difference_of_loss']:.1e} of itself."
-  ).strip()
+  )
