@@ -11,21 +11,11 @@ import time
 
 import numpy as np
 import pytest
-from conftest import COMMANDS, ROOT
+from conftest import COMMANDS, ROOT, fails
 
 from tsenh.data import feature_sets
 
 pytestmark = pytest.mark.slow
-
-
-def fails(process, *parts):
-  """One sentence on standard error, and nothing that looks like a crash."""
-  text = process.stderr.decode()
-  assert process.returncode == 1, text
-  assert "Traceback" not in text
-  for part in parts:
-    assert part in text, text
-  return text
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +106,6 @@ def test_training_leaves_a_complete_run_folder(trained):
   }
 
 
-@pytest.mark.slow
 def test_a_codec_of_two_grains_says_so_and_keeps_no_class_variables(
   run, tmp_path
 ):
@@ -148,7 +137,6 @@ def test_a_codec_of_two_grains_says_so_and_keeps_no_class_variables(
   assert b"the run has coarse margin, but now it is none" in process.stderr
 
 
-@pytest.mark.slow
 def test_an_enhancer_of_two_grains_leaves_the_high_rate_decoder(run, tmp_path):
   high = "dlib-pro-1e-6-e282"
   run(
@@ -306,7 +294,6 @@ def test_a_killed_run_resumes_to_the_same_bits(run, small_faces, tmp_path):
   assert (tmp_path / "killed" / "config.json").read_bytes() == before
 
 
-@pytest.mark.slow
 def test_a_whole_curve_is_trained_to_the_bits_of_each_alone(
   run, trained, small_faces, tmp_path
 ):

@@ -62,6 +62,16 @@ COMMANDS = (
 FACES64 = ROOT / "tests" / "faces64" / "lfw64.npz"
 
 
+def fails(process, *parts):
+  """One sentence on standard error, and nothing that looks like a crash."""
+  text = process.stderr.decode()
+  assert process.returncode == 1, text
+  assert "Traceback" not in text
+  for part in parts:
+    assert part in text, text
+  return text
+
+
 @pytest.fixture(scope="session")
 def lfw():
   return feature_sets.load("lfw")

@@ -4,7 +4,6 @@ GENERATE_EXPECTED=1 writes tests/expected/ahead.json anew, as it has to be when
 one of these codecs is made anew; docs/porting.md says what is in it.
 """
 
-import io
 import json
 import os
 
@@ -13,10 +12,12 @@ import pytest
 from expected_test import (
   EXPECTED,
   MARGIN,
-  PACKINGS,
   TOLERANCE,
   assert_close,
   dump,
+  test_the_files_in_numpy,
+  test_the_files_in_the_main_implementation,
+  test_the_network_in_numpy,
 )
 
 from tsenh import portable
@@ -25,6 +26,11 @@ from tsenh.data import feature_sets, manifests
 from tsenh.features import compressor
 from tsenh.training import run_folders
 
+__all__ = [  # Tests of any vectors, here of those below.
+  "test_the_files_in_numpy",
+  "test_the_files_in_the_main_implementation",
+  "test_the_network_in_numpy",
+]
 CODECS = ("ahead-64", "rank64-ahead-64")
 FACES = 6
 BLOCK_SIZES = (1024, 4)
@@ -97,6 +103,11 @@ def ports():
   return {name: portable.load(run_folders.find(name)) for name in CODECS}
 
 
+@pytest.fixture(scope="module")
+def mains():
+  return {name: compressor.load(name) for name in CODECS}
+
+
 def test_the_shipped_codecs_still_give_the_expected_vectors(vectors):
   generated = json.loads(dump(generate()))
   for key in ("version", "tolerance", "files"):
@@ -115,32 +126,3 @@ def test_both_codecs_code_faces_silence_and_what_no_table_holds(vectors):
     # Beyond the last symbol of its table an element is escaped.
     outside = np.abs(codes) > np.abs(coder.lower) + coder.cdf.shape[1]
     assert not outside[:FACES].any() and outside[-1].any()
-
-
-def test_features_to_codes_and_back_in_numpy(vectors, ports):
-  for case in vectors["network"]:
-    port = ports[case["codec"]]
-    codes = portable.encode(port, np.array([case["features"]]))
-    assert codes.tolist() == [case["code"]]
-    assert_close(portable.decode(port, codes)[0], case["decoded"])
-
-
-def test_the_files_in_numpy(vectors, ports):
-  for case in vectors["files"]:
-    port, data = ports[case["codec"]], bytes.fromhex(case["tsf"])
-    codes = np.array(case["codes"])
-    packed = portable.compress_codes(
-      port, codes, case["packing"], case["block_size"]
-    )
-    assert packed == data, case["name"]
-    np.testing.assert_array_equal(portable.decompress_codes(port, data), codes)
-
-
-def test_the_files_in_the_main_implementation(vectors):
-  for case in vectors["files"]:
-    main = compressor.load(case["codec"])
-    file = io.BytesIO(bytes.fromhex(case["tsf"]))
-    header = compressor.read_header(main, file)
-    assert header.packing == PACKINGS[case["packing"]]
-    codes = np.concatenate(list(compressor.decode_codes(main, file, header)))
-    assert codes.tolist() == case["codes"], case["name"]

@@ -371,7 +371,7 @@ def test_the_files_in_numpy(vectors, ports):
     np.testing.assert_array_equal(portable.decompress_codes(port, data), codes)
 
 
-def test_the_files_in_tensorflow(vectors, mains):
+def test_the_files_in_the_main_implementation(vectors, mains):
   for case in vectors["files"]:
     main, file = mains[case["codec"]], io.BytesIO(bytes.fromhex(case["tsf"]))
     header = compressor.read_header(main, file)

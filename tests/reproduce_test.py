@@ -128,8 +128,6 @@ def test_an_enhancer_trains_as_long_as_its_name_says_by_the_rules_teacher(
 
 
 def test_no_recorded_enhancer_was_trained_otherwise_than_its_name_says():
-  from conftest import ROOT
-
   folder = ROOT / "experiments" / "results" / "paper"
   found = 0
   for path in folder.glob("*/pro-e-*.json"):
