@@ -278,7 +278,7 @@ students: $(ALL) ## Train the shipped students again from IMAGES (hours)
 	  for f in config.json float32.tflite int8.tflite; do \
 	    cp build/students/$$1/$$f checkpoints/students/$$1/; done; }; \
 	train student-16 16 16,48/48,52/128 100; \
-	train student-32 32 32,48/48,52/128 115; \
+	train student-32 32 32,48/48,46/112 40; \
 	train student-16-quarter 16 8,24/24,24/64 30
 
 docs: $(DOCS) ## Build the documentation site, strictly, into build/site

@@ -33,8 +33,7 @@ def test_a_student_is_small_and_says_what_made_it(name):
   quarter = 4 if "quarter" in name else 1
   assert parameters <= 140_000 / quarter
   if not name.endswith("-float"):
-    assert size <= 150_000 / quarter  # Bytes of its numbers;
-    assert len(program) <= size + 21_000  # and of the file's structure.
+    assert size <= len(program) <= 150_000 / (2 if quarter > 1 else 1)
   config = json.loads((STUDENTS[name].parent / "config.json").read_text())
   assert config["status"] == "finished"
   assert network(name).preprocessing.size == config["size"]

@@ -30,7 +30,7 @@ def faces():
 def test_the_default_students_keep_within_their_bounds():
   for size, widths, parameters in (
     (16, "16,48/48,52/128", 123900),
-    (32, "32,48/48,52/128", 132796),
+    (32, "32,48/48,46/112", 120766),
     (16, "8,24/24,24/64", 34416),
   ):
     assert Student(size, widths, 128).parameters() == parameters
