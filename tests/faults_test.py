@@ -110,6 +110,8 @@ def test_a_command_that_survives_sigterm_is_a_finding(tmp_path, monkeypatch):
     if found["findings"]:
       break
   assert "alive 0.2 s after SIGTERM" in found["findings"]
+  assert all(kill["signal"] == "SIGTERM" for kill in found["kills"])
+  assert found["identical"]
 
 
 def test_faults_are_counted_for_the_page(tmp_path):

@@ -225,9 +225,7 @@ def main():
       f"{_SURVIVAL.value}: has no names, or no features of {dim} dimensions."
     )
   size = int(_SIZE.value)
-  student = students.Student(
-    size, _WIDTHS.value, features.shape[1], recipe.SEED.value
-  )
+  student = students.Student(size, _WIDTHS.value, dim, recipe.SEED.value)
   choices = {
     "images_digest": images.digest(),
     "num_faces": len(known),

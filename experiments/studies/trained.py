@@ -53,7 +53,7 @@ def _train(bits, seed, varied, folder, **own):
   from tsenh.features import compressor
 
   sets = network.chosen()
-  command = _COMMANDS[varied == "LDA"]
+  command = "tsenh.train_lda" if varied == "LDA" else "tsenh.train_ahead"
   if "bits_per_direction" in own:
     own["dim"] = round(bits / own.pop("bits_per_direction"))
   if sets.name in choices.SHRINKAGE:

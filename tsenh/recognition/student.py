@@ -71,8 +71,9 @@ def build(
 
   x = faces = layers.Input([size, size, 3], name="faces")
   for i, width in enumerate(stem, 1):
-    shape = (2, 3) if i > 1 else (2, 5) if size == 32 else (1, 3)
-    x = layers.ReLU()(conv(x, width, f"stem{i}", *shape))
+    stride = 2 if i > 1 or size == 32 else 1
+    kernel = 5 if i == 1 and size == 32 else 3
+    x = layers.ReLU()(conv(x, width, f"stem{i}", stride, kernel))
   for i, width in enumerate(blocks, 1):
     stride = 2 if i == len(blocks) else 1
     y = layers.ReLU()(conv(x, width, f"block{i}_a", stride))
@@ -257,8 +258,8 @@ def for_8_bits(student: Student, faces: np.ndarray) -> Student:
 
   Both steps are of Nagel et al., arXiv 1906.04721, and mend `whole`, where
   rounding costs most. *Equalisation*: what the rectifier before it is given is
-  scaled channel by channel, and the kernel scaled back, for training makes
-  some channels a hundred times as loud as others. *Bias correction*: the kernel
+  scaled channel by channel, and the kernel scaled back, for long training makes
+  some channels much louder than others. *Bias correction*: the kernel
   is rounded as it will be, and what that moves its mean output by is taken off.
 
   Args:
