@@ -10,7 +10,16 @@ import shlex
 import subprocess
 import sys
 import time
-from typing import Callable, Dict, Iterator, List, Optional, Tuple, Union
+from typing import (
+  Callable,
+  Dict,
+  Iterator,
+  List,
+  Optional,
+  Sequence,
+  Tuple,
+  Union,
+)
 
 from experiments import staleness
 from tsenh.base import results
@@ -191,15 +200,15 @@ def _ready(waiting: Dict[str, Job], unfinished) -> List[Job]:
 
 
 @contextlib.contextmanager
-def _pool(
-  size: int, started: List[subprocess.Popen]
+def interruptible(
+  size: int, started: Sequence[subprocess.Popen] = ()
 ) -> Iterator[concurrent.futures.Executor]:
   """Threads; if this process is stopped, so are those that they started."""
-  with concurrent.futures.ThreadPoolExecutor(size) as pool:
+  with concurrent.futures.ThreadPoolExecutor(size) as threads:
     try:
-      yield pool
+      yield threads
     except BaseException:
-      pool.shutdown(wait=False, cancel_futures=True)
+      threads.shutdown(wait=False, cancel_futures=True)
       for process in started:
         process.terminate()
       raise
@@ -222,7 +231,7 @@ def run_all(
   running: Dict[concurrent.futures.Future, Job] = {}
   started: List[subprocess.Popen] = []
   expected = spent = 0.0
-  with _pool(processes, started) as pool:
+  with interruptible(processes, started) as pool:
     while waiting or running:
       for job in _ready(waiting, unfinished)[: processes - len(running)]:
         log = logs / f"{job.name.replace(' ', '-').replace(':', '-')}.log"

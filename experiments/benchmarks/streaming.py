@@ -7,18 +7,16 @@ that no two are alike; one epoch is trained from a .npy, which is memory-mapped,
 from a .npz, which is in memory, and from shards. Peaks are of resident memory.
 """
 
+import concurrent.futures
 import hashlib
-import os
+import multiprocessing
 import pathlib
-import subprocess
-import sys
 import tempfile
-import time
 
 import numpy as np
 from absl import flags
 
-from experiments.benchmarks import machine
+from experiments.benchmarks import machine, processes
 from tsenh.base import command_line, files, results
 from tsenh.data import feature_sets, manifests, shards
 from tsenh.data.feature_sets import FeatureSet
@@ -49,24 +47,17 @@ def _make(folder: pathlib.Path, count: int) -> None:
   shards.write(path, [Shard(features, None, None)], count, "")
 
 
-def _train(folder: pathlib.Path, name: str) -> dict:
+def _train(folder: pathlib.Path, name: str, count: int) -> dict:
   """One epoch: seconds, peak, and the digest of what came out."""
-  command = [sys.executable, "-m", _COMMAND, "--lambda=1e-6", "--epochs=1"]
-  command += [f"--features={folder / name}", f"--output={folder / 'run'}"]
-  began = time.monotonic()
-  process = subprocess.Popen(
-    [*command, "--overwrite"], stderr=subprocess.DEVNULL
-  )
-  _, status, usage = os.wait4(process.pid, 0)
-  process.returncode = os.waitstatus_to_exitcode(status)
-  if process.returncode:
-    command_line.fail(f"{' '.join(command)}: failed.")
+  arguments = ["--lambda=1e-6", "--epochs=1", "--overwrite"]
+  arguments += [f"--features={folder / name}", f"--output={folder / 'run'}"]
+  found = processes.run(count, _COMMAND, *arguments)
   sha = hashlib.sha256()
   for file in ("weights.npz", "tables.npz"):
     sha.update((folder / "run" / file).read_bytes())
   return {
-    "seconds": round(time.monotonic() - began, 1),
-    "peak_mib": usage.ru_maxrss // 1024,
+    "seconds": found["seconds"],
+    "peak_mib": found["peak_memory_mib"],
     "digest": sha.hexdigest(),
   }
 
@@ -74,12 +65,15 @@ def _train(folder: pathlib.Path, name: str) -> dict:
 def main():
   files.check_output(_OUTPUT.value)
   rows = []
+  spawn = multiprocessing.get_context("spawn")
   for count in map(int, _SIZES.value):
     with tempfile.TemporaryDirectory() as temporary:
       folder = pathlib.Path(temporary)
-      _make(folder, count)
+      # A child's peak starts where its parent's is: not in this process.
+      with concurrent.futures.ProcessPoolExecutor(1, spawn) as pool:
+        pool.submit(_make, folder, count).result()
       found = {
-        name.partition(".")[0]: _train(folder, name)
+        name.partition(".")[0]: _train(folder, name, count)
         for name in ("memory.npz", "mapped.npy", "shards")
       }
     rows.append(

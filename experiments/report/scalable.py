@@ -36,13 +36,12 @@ def _status(found: Dict[str, Result]) -> str:
 
 
 def judges(found: Dict[str, Result]) -> Dict[str, List[Dict[str, Any]]]:
-  """All points by the network that recognised; `people`, of each hit."""
+  """All points by the network that recognised; `probes`, of each person."""
   points: Dict[str, List[Dict[str, Any]]] = {}
   for result in found.values():
     for point in result["points"]:
-      faces = np.arange(len(point["hits"]))
-      people = (faces * result["people"] // len(faces)).tolist()
-      points.setdefault(result["judge"], []).append({**point, "people": people})
+      probes = len(point["hits"]) // result["people"]
+      points.setdefault(result["judge"], []).append({**point, "probes": probes})
   return points
 
 
@@ -108,8 +107,8 @@ def gains(points) -> Iterator[Dict[str, Any]]:
         continue
       other = evaluation.at_rate(anchor, size)
       change = hits(point).astype(float) - other
-      people = evaluation.resample(np.array(point["people"]))
-      low, high = evaluation.interval(change, people)
+      people = np.arange(len(change)) // point["probes"]
+      low, high = evaluation.interval(change, evaluation.resample(people))
       row[f"{kind} as large"] = f"{100 * other.mean():.1f}"
       row[f"points above {kind}"] = (
         f"{100 * change.mean():+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"

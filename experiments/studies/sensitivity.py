@@ -21,6 +21,7 @@ from absl import flags
 
 from experiments import published
 from experiments.choices import held_in_epochs
+from experiments.jobs import interruptible
 from experiments.studies import network
 from tsenh.base import command_line, files, results
 from tsenh.base.errors import Error
@@ -151,17 +152,16 @@ def main():
   epochs = held_in_epochs(network.chosen())
   while jobs and epochs <= _MAX_EPOCHS.value:
     todo = [job for job in jobs if epochs not in records(*job)]
-    with concurrent.futures.ThreadPoolExecutor(_PROCESSES.value) as pool:
+    with interruptible(_PROCESSES.value) as pool:
       trained = [pool.submit(train, *job, epochs) for job in todo]
-      ended = concurrent.futures.as_completed(trained)
-      about = {"total": len(trained), "desc": f"{epochs} epochs"}
-      try:
-        for future in tqdm.tqdm(ended, unit="run", **about):
-          future.result()
-          write()
-      except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
+      for future in tqdm.tqdm(
+        concurrent.futures.as_completed(trained),
+        total=len(trained),
+        unit="run",
+        desc=f"{epochs} epochs",
+      ):
+        future.result()
+        write()
     jobs = [job for job in jobs if not settled(records(*job))]
     epochs *= 2
   write()
