@@ -21,8 +21,7 @@ from absl import flags
 
 from tsenh.base import command_line, files, provenance
 from tsenh.data import feature_sets
-from tsenh.images import matching
-from tsenh.recognition import image_sets
+from tsenh.recognition import image_sets, matching
 
 _MODEL = flags.DEFINE_string(
   "model", "faces64", "A shipped model or a folder of train_scalable."

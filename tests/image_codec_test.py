@@ -11,8 +11,8 @@ from PIL import Image
 from tsenh.base.errors import Error
 from tsenh.coding import entropy
 from tsenh.data import feature_sets
-from tsenh.images import codec, matching, networks, tsi
-from tsenh.recognition import image_sets
+from tsenh.images import codec, networks, tsi
+from tsenh.recognition import image_sets, matching
 from tsenh.training import run_folders
 
 

@@ -5,7 +5,8 @@ import pytest
 
 from tsenh.base.errors import Error
 from tsenh.data.feature_sets import FeatureSet
-from tsenh.images import evaluation, matching
+from tsenh.images import evaluation
+from tsenh.recognition import matching
 
 
 def test_people_of_enough_photographs_are_drawn_and_no_photograph_twice():

@@ -9,7 +9,12 @@ from conftest import ROOT
 from tsenh.base import files
 from tsenh.base.errors import Error
 from tsenh.data.feature_sets import FeatureSet
-from tsenh.recognition import image_sets, low_resolution, verification
+from tsenh.recognition import (
+  image_sets,
+  low_resolution,
+  matching,
+  verification,
+)
 
 LFW16 = ROOT / "tests" / "data" / "lfw16.npz"
 
@@ -38,7 +43,7 @@ def people():
 
 def test_the_shipped_faces_are_all_of_lfws_pairs(lfw):
   images = image_sets.load(str(LFW16))
-  rows = low_resolution.rows_of(images, lfw.names.tolist())
+  rows = matching.rows_of(images, lfw.names.tolist())
   assert sorted(rows) == list(range(7701))
   faces = list(images.decode(range(20), size=16))
   assert len({face.tobytes() for face in faces}) == 20
@@ -49,10 +54,10 @@ def test_names_are_found_within_folders_and_missing_ones_are_named(tmp_path):
   file = image_sets.webp(np.zeros([16, 16, 3], np.uint8))
   files.write_arrays(path, image_sets.pack(["a/b.webp", "c.webp"], [file] * 2))
   images = image_sets.load(path)
-  rows = low_resolution.rows_of(images, ["c", "b", "a/b.webp"])
+  rows = matching.rows_of(images, ["c", "b", "a/b.webp"])
   assert rows.tolist() == [1, 0, 0]
   with pytest.raises(Error, match="lacks 1 of 2 faces, the first is d"):
-    low_resolution.rows_of(images, ["c", "d"])
+    matching.rows_of(images, ["c", "d"])
 
 
 def test_rank_1_is_that_of_a_loop(people):

@@ -14,6 +14,7 @@ from tsenh.recognition import (
   face_networks,
   image_sets,
   low_resolution,
+  matching,
   student,
 )
 
@@ -53,7 +54,7 @@ def test_names_are_found_with_the_preset_of_students():
 @pytest.mark.parametrize("name", ["student-16", "student-16-float"])
 def test_student_16_recognises_lfw_at_16_pixels(name, lfw):
   images = image_sets.load(str(ROOT / "tests" / "data" / "lfw16.npz"))
-  rows = low_resolution.rows_of(images, lfw.names.tolist())
+  rows = matching.rows_of(images, lfw.names.tolist())
   order = np.argsort(rows)
   faces = np.empty([len(rows), 16, 16, 3], np.uint8)
   faces[order] = list(images.decode(rows[order], size=16))

@@ -23,8 +23,7 @@ from absl import flags
 from tsenh.base import command_line, files, results
 from tsenh.base.errors import Error
 from tsenh.data import feature_sets, manifests
-from tsenh.images import matching
-from tsenh.recognition import command, image_sets
+from tsenh.recognition import command, image_sets, matching
 
 _MODEL = flags.DEFINE_string(
   "model",
@@ -99,9 +98,7 @@ def _read(names, size):
   from tsenh.images import pictures
 
   found = image_sets.load(_IMAGES.value)
-  rows = matching.rows(names, found.names.tolist())
-  if rows.min() < 0:
-    raise Error(f"{_IMAGES.value}: has no image {names[rows.argmin()]}.")
+  rows = matching.rows_of(found, names)
   order = np.argsort(rows)
   sharp = [None] * len(rows)
   with command_line.progress(len(rows), "image", "read") as bar:

@@ -22,7 +22,13 @@ from absl import flags
 from tsenh.base import command_line, files, results
 from tsenh.base.errors import Error
 from tsenh.data import feature_sets, manifests
-from tsenh.recognition import command, degradation, face_networks, image_sets
+from tsenh.recognition import (
+  command,
+  degradation,
+  face_networks,
+  image_sets,
+  matching,
+)
 
 _LOW = flags.DEFINE_integer(
   "low", 16, "Pixels of a side to which faces are shrunk.", lower_bound=8
@@ -61,7 +67,7 @@ def main():
   from tsenh.recognition import low_resolution
 
   images = image_sets.load(_IMAGES.value)
-  rows = low_resolution.rows_of(images, test_set.names.tolist())
+  rows = matching.rows_of(images, test_set.names.tolist())
   network = face_networks.load(*settings[:4])
   size = network.preprocessing.size
   ways = ["box"]

@@ -23,8 +23,7 @@ from tsenh.base import command_line
 from tsenh.base.errors import Error
 from tsenh.data import feature_sets, manifests, streams
 from tsenh.data.feature_sets import FeatureSet
-from tsenh.images import matching
-from tsenh.recognition import image_sets
+from tsenh.recognition import image_sets, matching
 from tsenh.training import command, recipe, run_folders
 
 _FITTED = 20000  # Faces whose codes make the tables of the residual coder.

@@ -3,39 +3,15 @@
 Pure functions, arrays in, a dictionary out.
 """
 
-import pathlib
-from typing import Any, Callable, Dict, Sequence
+from typing import Any, Callable, Dict
 
 import numpy as np
 
-from tsenh.base.errors import Error
 from tsenh.data.feature_sets import FeatureSet
 from tsenh.recognition import degradation, dense, verification
-from tsenh.recognition.image_sets import ImageSet
 
 # Features of unit length, float32 [n, dim], of uint8 [n, size, size, 3].
 Network = Callable[[np.ndarray], np.ndarray]
-
-
-def rows_of(images: ImageSet, names: Sequence[str]) -> np.ndarray:
-  """The row of each name among the images.
-
-  Args:
-    images: their names may have folders and suffixes that the others lack.
-    names: of a feature set.
-
-  Raises:
-    Error: if an image is missing.
-  """
-  rows = {pathlib.PurePath(n).stem: i for i, n in enumerate(images.names)}
-  rows.update({name: i for i, name in enumerate(images.names)})
-  missing = [name for name in names if name not in rows]
-  if missing:
-    raise Error(
-      f"{images.source}: lacks {len(missing)} of {len(names)} faces, the first"
-      f" is {missing[0]}."
-    )
-  return np.array([rows[name] for name in names])
 
 
 def enlarged(face: np.ndarray, size: int) -> np.ndarray:

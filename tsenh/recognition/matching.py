@@ -1,12 +1,13 @@
 """Which feature belongs to which image: both are known by names."""
 
 import pathlib
-from typing import Iterable
+from typing import Iterable, Sequence
 
 import numpy as np
 
 from tsenh.base.errors import Error
 from tsenh.data.feature_sets import FeatureSet
+from tsenh.recognition.image_sets import ImageSet
 
 
 def _stem(name: str) -> str:
@@ -29,6 +30,26 @@ def rows(names: Iterable[str], of: Iterable[str]) -> np.ndarray:
   return np.array(
     [whole.get(name, stems.get(_stem(name), -1)) for name in names], np.int64
   )
+
+
+def rows_of(images: ImageSet, names: Sequence[str]) -> np.ndarray:
+  """The row of each name among images, int64 [n].
+
+  Args:
+    images: in which to look.
+    names: of a feature set.
+
+  Raises:
+    Error: if an image is missing.
+  """
+  found = rows(names, images.names.tolist())
+  missing = [name for name, row in zip(names, found) if row < 0]
+  if missing:
+    raise Error(
+      f"{images.source}: lacks {len(missing)} of {len(names)} faces, the first"
+      f" is {missing[0]}."
+    )
+  return found
 
 
 def features_of(names, known: FeatureSet, source: str) -> np.ndarray:
