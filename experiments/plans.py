@@ -259,9 +259,12 @@ class _Plan:
     self.fit(name, "train_lda", [f"--bits={bits}", *own_flags])
     self.evaluate(name)
 
-  def ahead(self, bits: int, seed: int, own_flags: Sequence[str]) -> None:
+  def ahead(
+    self, bits: int, variant: str, seed: int, own_flags: Sequence[str]
+  ) -> None:
     """Adds the codec ahead at so many bits of a training feature."""
-    name, all_flags = f"ahead-{bits}-s{seed}", [f"--bits={bits}", *own_flags]
+    method = f"ahead+{variant}" if variant else "ahead"
+    name, all_flags = f"{method}-{bits}-s{seed}", [f"--bits={bits}", *own_flags]
     times = EPOCHS / AHEAD_EPOCHS
     self.train(name, "train_ahead", all_flags, AHEAD_EPOCHS, (), seed, times)
     self.evaluate(name)
@@ -299,12 +302,14 @@ class _Plan:
 
 
 def lda_variants(network: Network) -> Dict[str, List[str]]:
-  """Flags of LDA's recipe, of plain LDA, and of it with one change each."""
+  """Flags of LDA's recipe, of plain LDA, and of either with a change or two."""
   shrinkage = SHRINKAGE.get(network.name)
   recipe = {"shrinkage": shrinkage} if shrinkage else {}
+  trellis = {**recipe, "trellis": "true"}
   plain = {"dim": "48", "shrinkage": "0", "decoding": "least_squares"}
   found = {
     "": recipe,
+    "trellis": trellis,
     "plain": plain,
     "few": {**plain, "dim": None},
     "shrunk": {**plain, "shrinkage": shrinkage},
@@ -397,7 +402,9 @@ def paper_plan(
       plan.lda(bits, variant, own_flags)
   for bits in FEW_BITS:
     for seed in seeds:
-      plan.ahead(bits, seed, lda_variants(network)[""])
+      recipe = lda_variants(network)[""]
+      plan.ahead(bits, "", seed, recipe)
+      plan.ahead(bits, "scalar", seed, [*recipe, "--notrellis"])
   for qp in QPS:
     plan.sq(qp, EPOCHS, seeds)
   for bits in BITS:

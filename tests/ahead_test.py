@@ -33,7 +33,7 @@ def test_it_begins_as_lda_of_as_many_bits(learner, held_out):
   features = held_out.features
   start = lda.fit(1.0, 32, features, held_out.identities)
   start.step = lda.step_for(64, start, features)
-  coder = learner.coder(features)
+  coder = learner.coder(features, trellis=False)
   codes, expected = coder.encode(features), start.encode(features)
   # Weights of single precision, and a step that is sought anew.
   assert (codes == expected).mean() > 0.97

@@ -69,8 +69,9 @@ def load(folder: str) -> PortableCodec:
   """
   keys = ("feature_dim", "code_dim", "hidden_dim", "clip", "gdn", "gdn_layers")
   linear = ("step", "feature_dim")
+  optional = ["code_dim", "trellis"]
   kinds = {"pro": keys, "pca": linear, "ahead": (*linear, *keys[1:3])}
-  config = _read_config(folder, kinds, ["code_dim"])
+  config = _read_config(folder, kinds, optional)
   if config["kind"] != "pro":
     return _load_linear(folder, config)
   ins, codes, hidden = (config[key] for key in keys[:3])
@@ -98,7 +99,8 @@ def _load_linear(folder: str, config: Dict[str, Any]) -> PortableCodec:
     units = config["hidden_dim"]
     shapes.update(hidden=(dim, units), bias=(units,), output=(units, codes))
   weights = _read_arrays(folder, shapes, np.float64)
-  sha = hashlib.sha256(f"{kind}:{config['step']!r}".encode())
+  end = ":trellis" if config.get("trellis") else ""
+  sha = hashlib.sha256(f"{kind}:{config['step']!r}{end}".encode())
   for name in shapes:
     sha.update(weights[name].astype("<f8").tobytes())
   path = pathlib.Path(folder) / "weights.npz"
@@ -289,14 +291,47 @@ def _encode_linear(codec: PortableCodec, features: np.ndarray) -> np.ndarray:
   x = x / step
   if np.abs(x).max() >= 2**31 - 1:
     raise Error("a code's element is beyond 32 bits.")
+  if codec.config.get("trellis"):
+    return np.array([_nearest(row) for row in x.tolist()], np.int32)
   return np.rint(x).astype(np.int32)
+
+
+def _nearest(row: List[float]) -> List[int]:
+  """The integers whose `_stands_for` is nearest to a row: Viterbi's algorithm.
+
+  A state is two bits: whether this element is mirrored, and whether the next
+  would be, were this one's integer even.
+  """
+  ways = {(0, 0): (0.0, [])}  # The best to each state: its error, its integers.
+  for x in row:
+    longer = {}
+    for (mirrored, odd), (error, codes) in sorted(ways.items()):
+      place = (-x if mirrored else x) - 0.25
+      for code in (2 * round(place / 2), 2 * round((place - 1) / 2) + 1):
+        state = (odd ^ code & 1, mirrored)
+        total = error + (place - code) ** 2
+        if state not in longer or total < longer[state][0]:
+          longer[state] = (total, [*codes, code])
+    ways = longer
+  return min(ways.items(), key=lambda way: (way[1][0], way[0]))[1][1]
+
+
+def _stands_for(codes: np.ndarray) -> np.ndarray:
+  """Adds 1/4; minus that, if the codes 1, 3, 5 ... places before sum to odd."""
+  found = codes + 0.25
+  for j in range(1, codes.shape[1]):
+    odd = codes[:, j - 1 :: -2].sum(axis=1) % 2 == 1
+    found[odd, j] *= -1
+  return found
 
 
 def decode(codec: PortableCodec, codes: np.ndarray) -> np.ndarray:
   """Eq. (2): features, float32 [n, feature_dim], of int [n, code_dim]."""
   _check(codes, codec.config["clip"])
   if codec.config["kind"] != "pro":
-    weights, x = codec.weights, codes * codec.config["step"]
+    weights = codec.weights
+    x = _stands_for(codes) if codec.config.get("trellis") else codes
+    x = x * codec.config["step"]
     return np.float32(x @ weights["reconstruction"] + weights["mean"])
   return _decoder(codec, np.float64(codes))
 

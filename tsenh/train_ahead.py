@@ -4,8 +4,9 @@
 
 It begins as `train_lda` of as many bits and learns from there, by a contrast of
 people, what a hidden layer at the sender adds to the components; the receiver
-stays linear (docs/ahead.md). It needs --features with identities. The defaults
-are those of the shipped codecs ahead-64 to ahead-128. Two minutes or so.
+stays linear, and a trellis finds the integers (docs/ahead.md). It needs
+--features with identities. The defaults are those of the shipped codecs
+ahead-64 to ahead-128. Two minutes or so.
 """
 
 import math
@@ -41,6 +42,7 @@ _FINE_WEIGHT = flags.DEFINE_float(
   4.0,
   "Of the decoded feature's squared error beside the contrast of people.",
 )
+_TRELLIS = command.define_trellis(True)
 for _name in (
   *("features", "output", "overwrite", "epochs", "batch_size", "hidden_dim"),
   *("learning_rate", "adam_epsilon", "seed", "resume"),
@@ -105,7 +107,9 @@ def main():
     "temperature": coarse.TEMPERATURE,
     "decay_epochs": recipe.EPOCHS.value,
   }
-  model = ahead.AheadCoder(1.0, features.shape[1], dim, recipe.HIDDEN_DIM.value)
+  model = ahead.AheadCoder(
+    1.0, features.shape[1], dim, recipe.HIDDEN_DIM.value, _TRELLIS.value
+  )
   folder, config = recipe.open_run(name, model, training_set, **choices)
   if config is None:
     return
@@ -121,7 +125,7 @@ def main():
     decay_epochs=recipe.EPOCHS.value,
     **grain.training,
   )
-  coder = learner.coder(features)
+  coder = learner.coder(features, _TRELLIS.value)
   codes = streams.in_chunks(coder.encode, features)
   tables = entropy.fit_coder(codes)
   bits = streams.mean(tables.bits, codes)

@@ -1,6 +1,7 @@
 """Fits regularised LDA, a transform coder that keeps what tells people apart.
 
   python -m tsenh.train_lda --bits=64
+  python -m tsenh.train_lda --bits=64 --trellis
   python -m tsenh.train_lda --bits=64 --dim=48 --shrinkage=0
 
 It makes the differences between photographs of one person alike in all
@@ -52,6 +53,7 @@ _DECODING = flags.DEFINE_enum(
   "metric: decoded features are as far apart as the kept directions say;"
   " least_squares: they are as near to the features as they can be.",
 )
+_TRELLIS = command.define_trellis(False)
 flags.adopt_module_key_flags(command)  # So that --help shows them.
 flags.mark_flags_as_mutual_exclusive(["bits", "step"], required=True)
 flags.register_validator(
@@ -87,6 +89,7 @@ def main():
     _SHRINKAGE.value,
     _DECODING.value,
   )
+  coder.trellis = _TRELLIS.value
   name = f"lda-{dim}-{coder.step:g}"
   if _BITS.value:
     coder.step = lda.step_for(_BITS.value, coder, features)

@@ -25,6 +25,7 @@ _VARIED = {
   "shrinkage": "shrinkage",
   "decoding": "decoded by least squares",
   "rounding": "rounded toward zero by",
+  "trellis": "a trellis",
   "plain": "plain LDA",
   "pca": "PCA",
 }
@@ -43,11 +44,12 @@ _TRAINED = {
   "spread": "spread",
   "fine_weight": "weight of the squared error",
   "bits_per_direction": "bits of an element",
+  "trellis": "rounded without a trellis",
 }
 
 
 def _recipe(frame: pd.DataFrame) -> pd.DataFrame:
-  return frame[frame["family"] == "ahead"]
+  return frame[(frame["family"] == "ahead") & (frame["variant"] == "")]
 
 
 def render_ahead(folder: pathlib.Path) -> str:
@@ -135,7 +137,10 @@ def render_trained(folder: pathlib.Path) -> str:
     shares = ["accuracy", "tar_at_far_1e-3", _METRIC]
     frame[shares] *= 100
     frame["varied"] = [
-      f"{_TRAINED[v]} {row[v]:g}" if v in row else _TRAINED[v]
+      # That there is no trellis is no number.
+      f"{_TRAINED[v]} {row[v]:g}"
+      if v in row and v != "trellis"
+      else _TRAINED[v]
       for v, (_, row) in zip(frame["varied"], frame.iterrows())
     ]
     numbers = ["bits", "correct_pairs", *shares]

@@ -4,9 +4,9 @@
 
 Around the recipe of `train_lda` each of its choices is varied alone: how many
 directions are kept, how far the covariance within people is shrunk, how codes
-are decoded, and how they are rounded (toward zero, which saves bits). Plain LDA
-stands beside them, and so does PCA. Each point has the step that gives it the
-same bits. Some ten minutes.
+are decoded, and how they are rounded (toward zero, which saves bits, or by a
+trellis). Plain LDA stands beside them, and so does PCA. Each point has the step
+that gives it the same bits. Some ten minutes.
 """
 
 from typing import Any, Dict, Iterator, Tuple
@@ -45,12 +45,13 @@ def _variants(bits: float) -> Iterator[Tuple[str, Dict[str, Any]]]:
   yield "decoding", {**best, "decoding": "least_squares"}
   for zone in DEAD_ZONES:
     yield "rounding", {**best, "dead_zone": zone}
+  yield "trellis", {**best, "trellis": True}
   plain = {"shrinkage": 0.0, "decoding": "least_squares"}
   yield "plain", {**plain, "dim": 48}
   yield "pca", {}
 
 
-def _coder(bits, training_set, dim=0, dead_zone=0.0, **own):
+def _coder(bits, training_set, dim=0, dead_zone=0.0, trellis=False, **own):
   """A fitted coder, of so many bits on the training set, and its tables."""
   from tsenh.coding import entropy
   from tsenh.features import lda, pca
@@ -60,6 +61,7 @@ def _coder(bits, training_set, dim=0, dead_zone=0.0, **own):
     coder = lda.fit(1.0, dim, features, training_set.identities, **own)
   else:
     coder = pca.fit(1.0, features)
+  coder.trellis = trellis
   if dead_zone:
 
     def quantize(latent):

@@ -36,6 +36,7 @@ VARIED = {
   "spread": (0.0, 1.0),
   "hidden_dim": (256,),
   "bits_per_direction": (1.6, 2.5),
+  "trellis": (False,),
 }
 
 

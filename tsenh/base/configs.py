@@ -49,7 +49,7 @@ _RULES = {
   "num_blocks": _whole(1, 1000),
   "gdn": _one_of("classic", "tfc"),
   "gdn_layers": _one_of(1, 2),
-  "clip_enhanced": _one_of(False, True),
+  **dict.fromkeys(("clip_enhanced", "trellis"), _one_of(False, True)),
   "qp": _whole(0, 63),
   "reconstruction": _one_of("lower", "middle"),
   "step": _positive(math.inf),

@@ -33,7 +33,8 @@ class AheadCoder(TransformCoder):
 
     (g components + max(g hidden + bias, 0) output) / step,
 
-  rounded, and it decodes as LDA does, to (step c) reconstruction + mean.
+  rounded, or in integers of a trellis, and it decodes as LDA does, to
+  (step c) reconstruction + mean.
 
   Attributes:
     hidden_dim: width of the hidden layer.
@@ -44,18 +45,22 @@ class AheadCoder(TransformCoder):
 
   KIND = "ahead"
   ARCHITECTURE = ("step", "feature_dim", "code_dim", "hidden_dim")
-  OPTIONAL = ()
+  OPTIONAL = (("trellis", False),)
 
   def __init__(
-    self, step: float, feature_dim: int, code_dim: int, hidden_dim: int
+    self,
+    step: float,
+    feature_dim: int,
+    code_dim: int,
+    hidden_dim: int,
+    trellis: bool = False,
   ):
     """All arrays are 0, for `assign`; see `TransformCoder`."""
-    self.step = step
-    self.feature_dim = feature_dim
-    self.code_dim = code_dim
     self.hidden_dim = hidden_dim
-    for name, shape in self.shapes(feature_dim, code_dim, hidden_dim).items():
-      setattr(self, name, np.zeros(shape))
+    super().__init__(step, feature_dim, code_dim=code_dim, trellis=trellis)
+    self.hidden = np.zeros([feature_dim, hidden_dim])
+    self.bias = np.zeros(hidden_dim)
+    self.output = np.zeros([hidden_dim, code_dim])
 
   @staticmethod
   def shapes(feature_dim, code_dim, hidden_dim, **_):
@@ -66,10 +71,6 @@ class AheadCoder(TransformCoder):
       "bias": (hidden_dim,),
       "output": (hidden_dim, code_dim),
     }
-
-  def architecture(self) -> Dict[str, object]:
-    """What determines its function beside the arrays."""
-    return {name: getattr(self, name) for name in self.ARCHITECTURE}
 
   def latent(self, features: np.ndarray) -> np.ndarray:
     """Codes before they are rounded, float64 [n, code_dim]."""
@@ -201,20 +202,24 @@ class Learner:
     share = tf.maximum(upper - lower, 1e-9)
     return -tf.reduce_sum(tf.math.log(share), axis=1) / np.log(2)
 
-  def coder(self, features: np.ndarray) -> AheadCoder:
+  def coder(self, features: np.ndarray, trellis: bool = True) -> AheadCoder:
     """What has been trained so far, of the bits that are wanted.
 
     Args:
       features: float32 [n, feature_dim], on which they are counted.
+      trellis: see `AheadCoder`.
     """
     dim, hidden_dim, feature_dim = self._dims
-    coder = AheadCoder(1.0, feature_dim, dim, hidden_dim)
+    coder = AheadCoder(1.0, feature_dim, dim, hidden_dim, trellis)
     arrays = {k: v.numpy().astype(np.float64) for k, v in self._coder.items()}
-    coder.assign({**arrays, "mean": self._mean})
+    arrays["mean"] = self._mean
+    coder.assign(arrays)
     # The step stays 1, the arrays take what it would be.
     step = lda.step_for(self._bits, coder, features)
     for name in ("components", "output"):
       arrays[name] /= step
     arrays["reconstruction"] *= step
-    coder.assign({**arrays, "mean": self._mean})
+    # Single precision, as it was trained in: half the bytes once zipped.
+    singles = {name: np.float32(array) for name, array in arrays.items()}
+    coder.assign({k: v.astype(np.float64) for k, v in singles.items()})
     return coder

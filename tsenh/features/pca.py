@@ -11,6 +11,7 @@ from typing import Dict, Optional, Tuple
 import numpy as np
 
 from tsenh.base.errors import Error
+from tsenh.features import trellis as trellises
 from tsenh.features.costs import Cost, Costs
 
 MIN_STEP = 1e-4
@@ -32,12 +33,13 @@ class TransformCoder:
     components: float64 [feature_dim, code_dim], a component a column.
     reconstruction: float64 [code_dim, feature_dim], what decodes components;
       None is the transpose, which is right for principal components.
+    trellis: whether integers are found by `trellis`, and not one by one.
   """
 
   KIND, ROLE = "pca", "codec"
   ARCHITECTURE = ("step", "feature_dim")
   # With a matrix of its own for the way back; principal components have none.
-  OPTIONAL = (("code_dim", None),)
+  OPTIONAL = (("code_dim", None), ("trellis", False))
 
   def __init__(
     self,
@@ -47,6 +49,7 @@ class TransformCoder:
     components: Optional[np.ndarray] = None,
     reconstruction: Optional[np.ndarray] = None,
     code_dim: Optional[int] = None,
+    trellis: bool = False,
   ):
     """Takes the arrays, or leaves them to `assign`.
 
@@ -57,13 +60,16 @@ class TransformCoder:
       components: float64 [feature_dim, code_dim].
       reconstruction: float64 [code_dim, feature_dim], if `code_dim` is given.
       code_dim: components, where they have a reconstruction of their own.
+      trellis: see the attributes. It is for components that all are worth a bit
+        or more: no integer stands for 0.
     """
     self.step = step
+    self.trellis = trellis
     self.feature_dim = feature_dim
     self.code_dim = code_dim or feature_dim
     empty = {
       name: np.zeros(shape)
-      for name, shape in self.shapes(feature_dim, code_dim).items()
+      for name, shape in TransformCoder.shapes(feature_dim, code_dim).items()
     }
     self.mean = empty["mean"] if mean is None else mean
     self.components = empty["components"] if components is None else components
@@ -77,7 +83,7 @@ class TransformCoder:
     return centred @ self.components / self.step
 
   def quantize(self, latent: np.ndarray) -> np.ndarray:
-    """The nearest integers, int32 [n, code_dim].
+    """The integers that come nearest, int32 [n, code_dim].
 
     Raises:
       Error: if one does not fit into 32 bits.
@@ -89,6 +95,8 @@ class TransformCoder:
         f"a component is {largest:.3g} steps of {self.step:g} long, which 32"
         " bits do not hold; the step is too small for these features."
       )
+    if self.trellis:
+      return trellises.nearest(latent)
     return rounded.astype(np.int32)
 
   def encode(self, features: np.ndarray) -> np.ndarray:
@@ -99,12 +107,17 @@ class TransformCoder:
     """
     return self.quantize(self.latent(features))
 
+  def values(self, codes: np.ndarray) -> np.ndarray:
+    """What integer codes stand for in units of the step, [n, code_dim]."""
+    return trellises.values(codes) if self.trellis else codes
+
   def decode(self, codes: np.ndarray) -> np.ndarray:
     """Features float32 [n, feature_dim] of integer codes [n, code_dim]."""
     back = self.reconstruction
     if back is None:
       back = self.components.T
-    return ((codes * self.step) @ back + self.mean).astype(np.float32)
+    components = self.values(codes) * self.step
+    return (components @ back + self.mean).astype(np.float32)
 
   @staticmethod
   def shapes(
@@ -124,6 +137,8 @@ class TransformCoder:
     found = {name: getattr(self, name) for name in self.ARCHITECTURE}
     if self.reconstruction is not None:
       found["code_dim"] = self.code_dim
+    if self.trellis:
+      found["trellis"] = True
     return found
 
   def arrays(self) -> Dict[str, np.ndarray]:
@@ -148,7 +163,9 @@ class TransformCoder:
     cls, architecture: Dict[str, object], arrays: Dict[str, np.ndarray]
   ) -> str:
     """The `digest` of a coder that is not built."""
-    sha = hashlib.sha256(f"{cls.KIND}:{architecture['step']!r}".encode())
+    words = [cls.KIND, repr(architecture["step"])]
+    words += ["trellis"] if architecture.get("trellis") else []
+    sha = hashlib.sha256(":".join(words).encode())
     for name in cls.shapes(**architecture):
       sha.update(np.ascontiguousarray(arrays[name], "<f8"))
     return sha.hexdigest()

@@ -60,6 +60,16 @@ def define_step(
   return step
 
 
+def define_trellis(default: bool) -> flags.FlagHolder:
+  """Defines --trellis of a transform coder that spends bits on all elements."""
+  return flags.DEFINE_bool(
+    "trellis",
+    default,
+    "Find the integers of a feature together (trellis-coded quantization): a"
+    " smaller error at the same bits.",
+  )
+
+
 def describe(model: Stored, training_set: FeatureSet) -> Dict[str, Any]:
   """What a model is, and what it is trained on, as config.json has it."""
   return {
