@@ -242,7 +242,9 @@ ablation: $(ALL) ## Fine grain, coarse grain, both (about 3 h)
 	$(PY) -m experiments.reproduce --plan=ablation --network=$(NETWORK) \
 	  --output=$(RESULTS)/ablation/$(NETWORK)
 
-ahead: $(ALL) ## What the codec ahead is chosen by, on held-out people (an hour)
+ahead: $(ALL) ## Each part of the codec ahead, and what chose them (2 h)
+	$(PY) -m experiments.reproduce --plan=ahead --network=$(NETWORK) \
+	  --output=$(RESULTS)/paper/$(NETWORK)
 	mkdir -p $(STUDIES)
 	$(PY) -m experiments.studies.ahead --network=$(NETWORK) \
 	  --output=$(STUDIES)/ahead.json

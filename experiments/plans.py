@@ -397,14 +397,12 @@ def paper_plan(
       plan.pca_at(like, f"pca-at-pro-{lmbda}-e{epochs}")
   for step in PCA_STEPS:
     plan.pca(step)
-  for variant, own_flags in lda_variants(network).items():
-    for bits in (*FEW_BITS, *([] if variant else BITS_BEYOND)):
-      plan.lda(bits, variant, own_flags)
+  recipe = lda_variants(network)[""]
+  for bits in (*FEW_BITS, *BITS_BEYOND):
+    plan.lda(bits, "", recipe)
   for bits in FEW_BITS:
     for seed in seeds:
-      recipe = lda_variants(network)[""]
       plan.ahead(bits, "", seed, recipe)
-      plan.ahead(bits, "scalar", seed, [*recipe, "--notrellis"])
   for qp in QPS:
     plan.sq(qp, EPOCHS, seeds)
   for bits in BITS:
@@ -445,6 +443,19 @@ def recent_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
   for kind, bits in RECENT_BITS.items():
     for b in bits:
       plan.baseline(kind, b, SEEDS)
+  return plan.jobs
+
+
+def ahead_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
+  """What each part of the codec ahead is worth: each left out, or alone."""
+  plan = _Plan(runs, output, network.training, *network.tests)
+  variants = lda_variants(network)
+  for variant, own_flags in variants.items():
+    for bits in FEW_BITS:
+      plan.lda(bits, variant, own_flags)
+  for bits in FEW_BITS:
+    for seed in SEEDS:
+      plan.ahead(bits, "scalar", seed, [*variants[""], "--notrellis"])
   return plan.jobs
 
 
@@ -650,6 +661,7 @@ PLANS = {
   "why": why_plan,
   "short": short_plan,
   "recent": recent_plan,
+  "ahead": ahead_plan,
   "choices": choices_plan,
   "smoke": smoke_plan,
   "grains": grains_plan,

@@ -43,6 +43,7 @@ _FOLDERS = {
   "paper": "paper",
   "short": "paper",
   "recent": "paper",
+  "ahead": "paper",
   "enhancer": "enhancer",
   "why": "why",
   "choices": "choices",

@@ -11,6 +11,7 @@ started again at any time. It writes result JSONs and nothing else; `make table`
 makes the page of them.
 
 --plan=recent is of quantizers younger than the paper: LSQ, PRQ, RaBitQ.
+--plan=ahead shows what each part of the codec ahead is worth (docs/ahead.md).
 --plan=enhancer holds the enhancer against other decoders of its size, ten
 seeds; --plan=why varies it, on held-out people. --plan=choices trains every
 teacher for every student, and hashing, without the people of the validation

@@ -95,8 +95,13 @@ def test_trainings_are_told_as_means_over_seeds(folder):
 
 def test_the_plan_has_the_recipe_and_each_change_alone():
   network = manifests.default()
-  plan = plans.paper_plan(network, "runs", "results")
+  plan = plans.ahead_plan(network, "runs", "results")
   flags = plan["train lda+metric-64"].flags
   assert {"--bits=64", "--dim=48", "--shrinkage=0"} <= set(flags)
   assert not any(flag.startswith("--decoding") for flag in flags)
   assert not any("--dim" in flag for flag in plan["train lda-64"].flags)
+  assert "--trellis=true" in plan["train lda+trellis-64"].flags
+  assert "--notrellis" in plan["train ahead+scalar-64-s4"].flags
+  paper = plans.paper_plan(network, "runs", "results")
+  assert paper["lda-64"] == plan["lda-64"]
+  assert not any("trellis" in flag for flag in paper["train ahead-64-s0"].flags)

@@ -394,7 +394,9 @@ def _missing(study: Study, of: Iterable[str]) -> List[str]:
   return sorted({re.sub(r"-s\d+$", "", name) for name in left})
 
 
-def render_status(study: Study, of: Iterable[str] = ("paper", "recent")) -> str:
+def render_status(
+  study: Study, of: Iterable[str] = ("paper", "recent", "ahead")
+) -> str:
   """How much there is of some plans, and what of it is not current."""
   runs = study.runs
   dates = sorted({date[:10] for date in runs["date"]})
