@@ -74,9 +74,13 @@ def test_files_are_the_same_byte_for_byte(lfw, tmp_path, name, packing):
   np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
-def test_a_linear_codec_with_a_way_back_of_its_own_is_read(lfw, tmp_path):
+@pytest.mark.parametrize("trellis", [False, True])
+def test_a_linear_codec_with_a_way_back_of_its_own_is_read(
+  lfw, tmp_path, trellis
+):
   faces = lfw.features[:300]
   coder = lda.fit(1.0, 20, faces, lfw.identities[:300])
+  coder.trellis = trellis
   tables = entropy.fit_coder(coder.encode(faces))
   config = {"kind": coder.KIND, **coder.architecture()}
   run_folders.finish(tmp_path, config, coder, tables)

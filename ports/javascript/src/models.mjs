@@ -6,16 +6,10 @@
  */
 
 import { TsenhError } from "./error.mjs";
+import { roundHalfEven } from "./rounding.mjs";
+import { nearest, standsFor } from "./trellis.mjs";
 
 const FOLD = 2 ** -36;
-
-/** Rounds to the nearest integer, halves to the even one. */
-export function roundHalfEven(x) {
-  const floor = Math.floor(x);
-  const rest = x - floor;
-  if (rest !== 0.5) return rest < 0.5 ? floor : floor + 1;
-  return floor % 2 === 0 ? floor : floor + 1;
-}
 
 /** A dense layer's product of [n, inputs] and the kernel, plus the bias. */
 function affine(x, n, kernel, bias) {
@@ -134,6 +128,7 @@ function configured(config, checks) {
 const isDimension = (x) => Number.isInteger(x) && x > 0 && x < 65536;
 const isPositive = (x) => Number.isFinite(x) && x > 0;
 const isGdn = (x) => x === "classic" || x === "tfc";
+const isBoolean = (x) => x === true || x === false;
 const isDigest = (x) => typeof x === "string" && /^[0-9a-f]{64}$/.test(x);
 
 /** The largest magnitude of a code's element, for a clip. */
@@ -207,6 +202,7 @@ function pca(config, weights) {
   const { feature_dim: dim, code_dim: codes = dim, step } = config;
   const own = { feature_dim: isDimension, step: isPositive };
   if ("code_dim" in config) own.code_dim = isDimension;
+  if ("trellis" in config) own.trellis = isBoolean;
   configured(config, own);
   const mean = weight(weights, "mean", [dim], "<f8");
   const components = weight(weights, "components", [dim, codes], "<f8");
@@ -218,7 +214,7 @@ function pca(config, weights) {
         dim,
       )
     : components;
-  return linear(dim, codes, step, mean, back, (centred, n) =>
+  return linear(config, codes, mean, back, (centred, n) =>
     affine(centred, n, forward, new Float64Array(codes)),
   );
 }
@@ -231,6 +227,7 @@ function ahead(config, weights) {
     code_dim: isDimension,
     hidden_dim: isDimension,
     step: isPositive,
+    trellis: (x) => x === undefined || isBoolean(x),
   });
   const matrix = (name, ins, outs) =>
     transposed(weight(weights, name, [ins, outs], "<f8"), ins, outs);
@@ -241,7 +238,7 @@ function ahead(config, weights) {
   const bias = weight(weights, "bias", [units], "<f8");
   const output = matrix("output", units, codes);
   const zero = new Float64Array(codes);
-  return linear(dim, codes, config.step, mean, back, (centred, n) => {
+  return linear(config, codes, mean, back, (centred, n) => {
     const active = affine(centred, n, hidden, bias).map((x) => Math.max(x, 0));
     const added = affine(active, n, output, zero);
     return affine(centred, n, forward, zero).map((c, i) => c + added[i]);
@@ -249,17 +246,20 @@ function ahead(config, weights) {
 }
 
 /** What codecs share whose receiver is a matrix and a step. */
-function linear(dim, codes, step, mean, back, latent) {
+function linear(config, codeDim, mean, back, latent) {
+  const { feature_dim: dim, step, trellis } = config;
   return {
     featureDim: dim,
-    codeDim: codes,
+    codeDim,
     encode: (features, n) => {
       const centred = features.map((f, i) => f - mean[i % dim]);
-      return latent(centred, n).map((c) => roundHalfEven(c / step));
+      const places = latent(centred, n).map((c) => c / step);
+      return trellis ? nearest(places, codeDim) : places.map(roundHalfEven);
     },
     check: () => {},
     decode: (codes, n) => {
-      const scaled = Float64Array.from(codes, (c) => step * c);
+      const values = trellis ? standsFor(codes, codeDim) : codes;
+      const scaled = Float64Array.from(values, (v) => step * v);
       return affine(scaled, n, back, mean);
     },
   };
