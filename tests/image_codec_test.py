@@ -155,6 +155,18 @@ def test_costs_name_each_network(model):
   assert model.costs()["base"]["parameters"] == model.base.cost().parameters
 
 
+def with_other_faces(folder):
+  """The sample under its own names, each with the face of another."""
+  found = dict(np.load(FACES64))
+  ends = found["offsets"][1:-1]
+  found["webp"] = np.concatenate(np.split(found["webp"], ends)[::-1])
+  found["offsets"] = np.append(0, np.diff(found["offsets"])[::-1].cumsum())
+  path = folder / "others" / FACES64.name
+  path.parent.mkdir()
+  np.savez(path, **found)
+  return path
+
+
 @pytest.mark.slow
 def test_from_training_to_files_and_back_by_commands(run, tmp_path):
   """64 faces teach nothing; the way is the same."""
@@ -170,6 +182,15 @@ def test_from_training_to_files_and_back_by_commands(run, tmp_path):
     if part == "base":
       config = json.loads((tmp_path / "model/base/config.json").read_text())
       assert config["last_epoch"]["distance"] > 0
+      refused = run(
+        "tsenh.train_scalable",
+        *arguments[:-1],
+        f"--images={with_other_faces(tmp_path)}",
+        "--resume",
+        cwd=tmp_path,
+        check=False,
+      )
+      assert b"images_digest" in refused.stderr
   run(
     "tsenh.encode_image",
     "--model=model",

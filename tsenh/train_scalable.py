@@ -13,6 +13,7 @@ the base network learns to say of them. About a quarter of an hour for each part
 and 70,000 faces on one core; --resume continues a run.
 """
 
+import hashlib
 import math
 import pathlib
 
@@ -145,7 +146,9 @@ def _train(model, loss_fn, metrics, examples, faces, noise_dim, **more):
   part = _PART.value
   variables, fit = more.pop("variables", None), more.pop("fit", None)
   flags.FLAGS.output = str(pathlib.Path(command.OUTPUT.value) / part)
-  about = {"images": pathlib.Path(_IMAGES.value).name, **more}
+  digest = hashlib.sha256(examples["images"]).hexdigest()
+  name = pathlib.Path(_IMAGES.value).name
+  about = {"images": name, "images_digest": digest, **more}
   folder, config = recipe.open_run(part, model, faces, **about)
   if config is None:
     return

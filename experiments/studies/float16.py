@@ -59,6 +59,12 @@ def main():
         f"--features={test_set}",
         f"--output={output}",
       )
+      # The looks at the test set are kept beside the output, one by one.
+      own_log = folder / results.TEST_LOG
+      log = pathlib.Path(_OUTPUT.value).parent / results.TEST_LOG
+      with open(log, "a") as kept:
+        kept.write(own_log.read_text())
+      own_log.unlink()
       result = results.read(output)
       return {key: result[key] for key in _KEPT}
 
@@ -77,10 +83,6 @@ def main():
           f"--output={run}",
         )
         evaluations[precision].append(evaluate(run, test_set))
-    # The looks at the test set are kept beside the output.
-    log = pathlib.Path(_OUTPUT.value).parent / results.TEST_LOG
-    with open(log, "a") as kept:
-      kept.write((folder / results.TEST_LOG).read_text())
 
   def spread(key):
     """Mean difference between precisions, and between seeds within one."""
