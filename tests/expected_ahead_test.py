@@ -47,12 +47,16 @@ def features_of(name):
   faces = feature_sets.load(test_set).features[:500]
   loud = np.float32(100) * faces
   silent = np.zeros_like(faces[:1])
-  latent = compressor.load(name).transform.latent
+  transform = compressor.load(name).transform
+  random = np.random.default_rng(0)
 
   def clear(features):
-    values = np.asarray(latent(features))
-    distance = np.abs(np.abs(values - np.trunc(values)) - 0.5).min(axis=1)
-    return features[distance > MARGIN]
+    latent = transform.latent(features)
+    codes = transform.quantize(latent)
+    # A trellis has no simple edges: whatever the digits do, codes stay.
+    moves = random.uniform(-MARGIN, MARGIN, [20, *latent.shape])
+    moved = [transform.quantize(latent + move) for move in moves]
+    return features[(np.array(moved) == codes).all(axis=(0, 2))]
 
   return np.concatenate([clear(faces)[:FACES], clear(silent), clear(loud)[:1]])
 
