@@ -106,7 +106,8 @@ def render_ahead_rates(folder: pathlib.Path) -> str:
   """Bits at equal TAR at FAR 1e-4, against PRO's (Bjontegaard)."""
   rows, warnings = [], {}
   for network, study in measurements.studies(folder).items():
-    frame = reader.summary(study)
+    # Results of version 0.1.0 did not count all pairs.
+    frame = reader.summary(study).dropna(subset=[_METRIC])
     curve = {
       key: list(zip(points["bits"], points[_METRIC]))
       for key, points in frame.groupby(["family", "label"], sort=False)
