@@ -134,6 +134,11 @@ def test_codes_beyond_32_bits_are_refused(coder):
   )
   with pytest.raises(Error, match=r"steps of 0\.0001 long"):
     small.encode(np.full([1, 128], 1e6, np.float32))
+  most = 2.0**31 - 4
+  codes = coder.quantize(np.full([1, 32], most))
+  assert np.abs(trellis.values(codes) - most).max() <= 0.75
+  with pytest.raises(Error, match="which 32 bits do not hold"):
+    coder.quantize(np.full([1, 32], most + 2))
 
 
 def test_the_command_makes_one(run, tmp_path):

@@ -289,9 +289,10 @@ def _encode_linear(codec: PortableCodec, features: np.ndarray) -> np.ndarray:
     hidden = np.maximum(centred @ weights["hidden"] + weights["bias"], 0)
     x = x + hidden @ weights["output"]
   x = x / step
-  if np.abs(x).max() >= 2**31 - 1:
+  trellis = codec.config.get("trellis", False)
+  if np.abs(x).max() >= 2**31 - 1 - 2 * trellis:
     raise Error("a code's element is beyond 32 bits.")
-  if codec.config.get("trellis"):
+  if trellis:
     return np.array([_nearest(row) for row in x.tolist()], np.int32)
   return np.rint(x).astype(np.int32)
 

@@ -220,6 +220,5 @@ class Learner:
       arrays[name] /= step
     arrays["reconstruction"] *= step
     # Single precision, as it was trained in: half the bytes once zipped.
-    singles = {name: np.float32(array) for name, array in arrays.items()}
-    coder.assign({k: v.astype(np.float64) for k, v in singles.items()})
+    coder.assign({k: np.float64(np.float32(v)) for k, v in arrays.items()})
     return coder

@@ -90,7 +90,8 @@ class TransformCoder:
     """
     rounded = np.rint(latent)
     largest = np.abs(rounded).max()
-    if not largest <= MAX_VALUE:  # NaN neither.
+    # A trellis may go two farther than the nearest integer. NaN fails too.
+    if not largest <= MAX_VALUE - 2 * self.trellis:
       raise Error(
         f"a component is {largest:.3g} steps of {self.step:g} long, which 32"
         " bits do not hold; the step is too small for these features."
