@@ -6,7 +6,8 @@ Around the recipe of `train_lda` each of its choices is varied alone: how many
 directions are kept, how far the covariance within people is shrunk, how codes
 are decoded, and how they are rounded (toward zero, which saves bits, or by a
 trellis). Plain LDA stands beside them, and so does PCA. Each point has the step
-that gives it the same bits. Some ten minutes.
+that gives it the same bits, and beside them stand those that its error would
+take at the Gaussian rate-distortion bound. Some ten minutes.
 """
 
 from typing import Any, Dict, Iterator, Tuple
@@ -15,7 +16,7 @@ import numpy as np
 import tqdm
 from absl import flags
 
-from experiments.studies import network
+from experiments.studies import gaussian, network
 from tsenh.base import command_line, files, results
 from tsenh.data import feature_sets
 
@@ -73,6 +74,16 @@ def _coder(bits, training_set, dim=0, dead_zone=0.0, trellis=False, **own):
   return coder, entropy.fit_coder(coder.encode(features))
 
 
+def _bound(coder, features: np.ndarray, codes: np.ndarray) -> float:
+  """Bits at which the bound has the error that codes have in components."""
+  latent = coder.latent(features) * coder.step
+  error = np.square(latent - coder.values(codes) * coder.step).mean()
+  own = np.linalg.eigvalsh(np.cov(latent, rowvar=False))
+  levels = np.geomspace(own.max(), own.max() * 1e-6, 2000)
+  bits, errors = gaussian.reverse_water_filling(own, levels)
+  return float(np.interp(error, errors[::-1], bits[::-1]))
+
+
 def main():
   from tsenh.recognition import dense, verification
 
@@ -99,6 +110,7 @@ def main():
         **own,
         "step": coder.step,
         "bits": float(tables.bits(codes).mean()),
+        "bound_bits": _bound(coder, held_out.features, codes),
         "correct_pairs": verified["correct_pairs"],
         "cosine": float(cosine),
         **{metric: measured[metric] for metric in dense.METRICS},
