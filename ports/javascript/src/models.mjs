@@ -128,7 +128,7 @@ function configured(config, checks) {
 const isDimension = (x) => Number.isInteger(x) && x > 0 && x < 65536;
 const isPositive = (x) => Number.isFinite(x) && x > 0;
 const isGdn = (x) => x === "classic" || x === "tfc";
-const isBoolean = (x) => x === true || x === false;
+const isTrellis = (x) => x === undefined || typeof x === "boolean";
 const isDigest = (x) => typeof x === "string" && /^[0-9a-f]{64}$/.test(x);
 
 /** The largest magnitude of a code's element, for a clip. */
@@ -200,9 +200,12 @@ function sq(config) {
 /** A linear transform and one step; with `code_dim` another one back. */
 function pca(config, weights) {
   const { feature_dim: dim, code_dim: codes = dim, step } = config;
-  const own = { feature_dim: isDimension, step: isPositive };
+  const own = {
+    feature_dim: isDimension,
+    step: isPositive,
+    trellis: isTrellis,
+  };
   if ("code_dim" in config) own.code_dim = isDimension;
-  if ("trellis" in config) own.trellis = isBoolean;
   configured(config, own);
   const mean = weight(weights, "mean", [dim], "<f8");
   const components = weight(weights, "components", [dim, codes], "<f8");
@@ -227,7 +230,7 @@ function ahead(config, weights) {
     code_dim: isDimension,
     hidden_dim: isDimension,
     step: isPositive,
-    trellis: (x) => x === undefined || isBoolean(x),
+    trellis: isTrellis,
   });
   const matrix = (name, ins, outs) =>
     transposed(weight(weights, name, [ins, outs], "<f8"), ins, outs);
