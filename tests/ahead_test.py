@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import scipy.stats
+from stored_runs import assert_stored
 
 from tsenh import portable
 from tsenh.base.errors import Error
-from tsenh.coding import entropy
 from tsenh.data import feature_sets
 from tsenh.features import ahead, compressor, lda
 from tsenh.recognition import dense
@@ -112,17 +112,7 @@ def test_the_shipped_one_tells_people_apart_better_than_it_began(
 
 
 def test_a_run_folder_holds_it_and_portable_agrees(coder, lfw, tmp_path):
-  faces = lfw.features[:300]
-  tables = entropy.fit_coder(coder.encode(faces))
-  config = {"kind": coder.KIND, **coder.architecture()}
-  run_folders.finish(tmp_path, config, coder, tables)
-  codec = compressor.load(str(tmp_path))
-  data = codec.compress(faces)
-  port = portable.load(tmp_path)
-  assert portable.compress(port, faces) == data
-  decoded = codec.decompress(data)
-  np.testing.assert_array_equal(decoded, coder.decode(coder.encode(faces)))
-  np.testing.assert_allclose(portable.decompress(port, data), decoded)
+  assert_stored(coder, lfw.features[:300], tmp_path)
   without = {**run_folders.read_config(tmp_path), "hidden_dim": 3}
   run_folders.write_config(tmp_path, without)
   for load in (compressor.load, portable.load):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import scipy.linalg
+from stored_runs import assert_stored
 
 from tsenh import portable
 from tsenh.base.errors import Error
@@ -127,17 +128,7 @@ def test_directions_of_no_variance_do_not_lead():
 
 
 def test_a_run_folder_holds_it_and_portable_agrees(coder, lfw, tmp_path):
-  faces = lfw.features[:300]
-  tables = entropy.fit_coder(coder.encode(faces))
-  config = {"kind": coder.KIND, **coder.architecture()}
-  run_folders.finish(tmp_path, config, coder, tables)
-  codec = compressor.load(str(tmp_path))
-  port = portable.load(tmp_path)
-  data = codec.compress(faces)
-  assert portable.compress(port, faces) == data
-  decoded = codec.decompress(data)
-  np.testing.assert_array_equal(decoded, coder.decode(coder.encode(faces)))
-  np.testing.assert_allclose(portable.decompress(port, data), decoded)
+  codec = assert_stored(coder, lfw.features[:300], tmp_path)
   costs = codec.costs()["receiver"]
   assert costs.multiply_adds == 48 * 128
   # What says that it has no reconstruction has other arrays.

@@ -2,6 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
+from stored_runs import assert_stored
 
 from tsenh import portable
 from tsenh.base.errors import Error
@@ -93,18 +94,8 @@ def test_one_table_serves_both_quantizers(faces, coder):
 
 
 def test_a_run_folder_holds_it_and_portable_agrees(coder, lfw, tmp_path):
-  some = lfw.features[:300]
-  tables = entropy.fit_coder(coder.encode(some))
-  config = {"kind": coder.KIND, **coder.architecture()}
-  assert config["trellis"] is True
-  run_folders.finish(tmp_path, config, coder, tables)
-  codec = compressor.load(str(tmp_path))
-  port = portable.load(tmp_path)
-  data = codec.compress(some)
-  assert portable.compress(port, some) == data
-  decoded = codec.decompress(data)
-  np.testing.assert_array_equal(decoded, coder.decode(coder.encode(some)))
-  np.testing.assert_allclose(portable.decompress(port, data), decoded)
+  stored = assert_stored(coder, lfw.features[:300], tmp_path)
+  assert stored.transform.trellis is True
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,15 @@ from tsenh.training import run_folders
 _PORT = provenance.ROOT / "ports" / "javascript"
 PATH = _PORT / "page" / "index.html"
 # In the order in which they import each other.
-_MODULES = ["error", "npy", "range_coder", "rounding", "trellis", "models", "index"]
+_MODULES = (
+  "error",
+  "npy",
+  "range_coder",
+  "rounding",
+  "trellis",
+  "models",
+  "index",
+)
 _CODECS = ("pro-1e-4", "pro-1e-6")
 _ENHANCER, _HIGH = "pro-e-1e-4", "pro-1e-6"
 _PEOPLE = 30  # With two faces each.
