@@ -650,7 +650,7 @@ def ablation_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
         plan.evaluate(name)
       for lmbda in rates:
         low, high = (f"pro+{variant}-{x}-{end}" for x in (lmbda, highest))
-        name = f"pro-e+{variant}-{lmbda}-{end}"
+        name = f"pro-e+{variant}-{lmbda}-by-{highest}-{end}"
         plan.enhance(low, high, name, EPOCHS, seed, [*own_flags, *WIDE])
   return plan.jobs
 

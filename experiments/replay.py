@@ -10,16 +10,26 @@ all training that they need, in a folder of their own. What agrees to the digit
 is written to experiments/results/replays.json, and is current again with all
 that it speaks for; what differs is listed, exits with 1, and is to be recorded
 anew. Takes some ten minutes for each network and plan, and can be interrupted.
+
+What was made from images is made again where --shared has them: `lowres`, the
+students of few pixels, and `expression`, half-hidden faces.
 """
 
+import functools
 import pathlib
 import re
 import sys
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
 
 from absl import flags
 
-from experiments import jobs, plans, representatives, staleness
+from experiments import (
+  image_plans,
+  jobs,
+  plans,
+  representatives,
+  staleness,
+)
 from tsenh.base import command_line, provenance, results
 from tsenh.data import manifests
 
@@ -38,6 +48,13 @@ _DRY_RUN = flags.DEFINE_bool(
   "dry_run", False, "Print the names of the results that would be made again."
 )
 
+_SHARED = flags.DEFINE_string(
+  "shared", "../shared", "Folder of images and networks that are not shipped."
+)
+_ONLY = flags.DEFINE_string(
+  "only", "", "Plans whose results are made again, with commas; all by default."
+)
+
 # The folder of each plan's results.
 _FOLDERS = {
   "paper": "paper",
@@ -47,58 +64,99 @@ _FOLDERS = {
   "enhancer": "enhancer",
   "why": "why",
   "choices": "choices",
+  "grains": "grains",
+  "ablation": "ablation",
 }
 
 
-def _work() -> Iterator[Tuple[str, str, Dict[str, Dict[str, Any]]]]:
-  """Plans, networks, and what is to be made again of them."""
+class _Work(NamedTuple):
+  """Results of one folder.
+
+  Attributes:
+    name: of the plan, and of the network where it has one.
+    make: the plan, by the folders of what is trained and of results.
+    folder: of what is recorded, below --results.
+  """
+
+  name: str
+  make: Callable[[str, str], Dict[str, jobs.Job]]
+  folder: str
+
+
+def _all_work() -> Iterator[_Work]:
   for name, folder in _FOLDERS.items():
     for network in manifests.networks().values():
-      recorded = pathlib.Path(_RESULTS.value) / folder / network.name
-      if recorded.is_dir() and (name == "short") == (network.name == "dlib"):
-        plan = plans.PLANS[name](network, "runs", "results")
-        found = representatives.chosen(recorded, plan)
-        if found:
-          yield name, network.name, found
+      if (name == "short") == (network.name == "dlib"):
+        make = functools.partial(plans.PLANS[name], network)
+        yield _Work(f"{name}/{network.name}", make, f"{folder}/{network.name}")
+  shared = pathlib.Path(_SHARED.value)
+  images = {
+    "lowres": (
+      image_plans.lowres_plan,
+      "images/faces64.npz",
+      "faces/lfw_aligned.tar",
+      "networks/mobilefacenet128.param",
+    ),
+    "expression": (
+      image_plans.expression_plan,
+      "images/ferplus.npz",
+      "images/fer2013new.csv",
+    ),
+  }
+  for name, (make, *needed) in images.items():
+    paths = [shared / file for file in needed]
+    if all(path.exists() for path in paths):
+      yield _Work(name, functools.partial(make, *map(str, paths)), name)
 
 
-def _again(name: str, network: str, recorded: Dict[str, Dict[str, Any]]):
+def _again(work: _Work, recorded: Dict[str, Dict[str, Any]]):
   """Makes results again; yields each one's name, the old and the new."""
-  runs = pathlib.Path(_RUNS.value) / name / network
+  runs = pathlib.Path(_RUNS.value) / work.name
   output = runs / "results"
-  info = manifests.networks()[network]
-  plan = plans.PLANS[name](info, str(runs), str(output))
+  plan = work.make(str(runs), str(output))
   only = "|".join(map(re.escape, recorded))
   jobs.carry_out(plan, runs, output, only, refresh=True)
   for job, old in recorded.items():
     yield job, old, results.read(str(plan[job].output))
 
 
+def _stale() -> Iterator[Tuple[_Work, Dict[str, Dict[str, Any]]]]:
+  """What is to be made again."""
+  for work in _all_work():
+    recorded = pathlib.Path(_RESULTS.value) / work.folder
+    name = work.name.split("/")[0]
+    wanted = not _ONLY.value or name in _ONLY.value.split(",")
+    if wanted and recorded.is_dir():
+      found = representatives.chosen(recorded, work.make("runs", "results"))
+      if found:
+        yield work, found
+
+
 def main():
-  work = list(_work())
+  stale = list(_stale())
   if _DRY_RUN.value:
-    for name, network, recorded in work:
-      print(*(f"{name}/{network}/{job}" for job in recorded), sep="\n")
+    for work, recorded in stale:
+      print(*(f"{work.name}/{job}" for job in recorded), sep="\n")
     return
   replays: List[Dict[str, Any]] = []
   if pathlib.Path(_OUTPUT.value).exists():
     earlier = results.read(_OUTPUT.value)["replays"]
     replays = [replay for replay in earlier if staleness.still(replay)]
   failed = 0
-  for name, network, recorded in work:
-    for job, old, new in _again(name, network, recorded):
+  for work, recorded in stale:
+    for job, old, new in _again(work, recorded):
       found = list(
         representatives.differences(*map(staleness.numbers, (old, new)))
       )
       made = staleness.made_by(old)
       if found:
         failed += 1
-        print(f"{name}/{network}/{job}: {'; '.join(found[:3])}")
+        print(f"{work.name}/{job}: {'; '.join(found[:3])}")
       else:
         after = provenance.digests({file for file, _ in made})
         before = sorted(made)
         replays.append(
-          {"name": f"{name}/{network}/{job}", "before": before, "after": after}
+          {"name": f"{work.name}/{job}", "before": before, "after": after}
         )
     results.write(_OUTPUT.value, {"replays": replays}, {})
   print(f"{len(replays)} results are the same to the digit.", file=sys.stderr)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import expressions as plan
+from experiments import image_plans
 from experiments.report import expressions
 from tsenh.recognition import expression_scores
 from tsenh.recognition.expression_sets import EMOTIONS
@@ -92,7 +92,7 @@ def test_every_figure_is_drawn(folder):
 
 
 def test_every_job_has_a_name_that_the_page_reads_and_waits_for_its_runs():
-  jobs = plan.plan("d.npz", "l.csv", "runs", "results")
+  jobs = image_plans.expression_plan("d.npz", "l.csv", "runs", "results")
   results = [job for job in jobs.values() if job.output.suffix == ".json"]
   assert len(results) + sum(n.startswith("train ") for n in jobs) == len(jobs)
   for job in results:

@@ -197,9 +197,7 @@ def test_each_variant_of_the_enhancer_changes_one_thing():
     assert {*plain[:2], "--epochs=135"} <= set(long)
 
 
-def test_the_ablation_has_each_grain_plain_and_enhanced_in_its_time(
-  monkeypatch,
-):
+def test_the_ablation_has_each_grain_plain_and_enhanced_in_its_time():
   monkeypatch.setitem(choices.GRAINS, "fullrank", ("contrastive", "1e-3"))
   jobs = plan("ablation")
   for seed in range(5):
@@ -210,7 +208,7 @@ def test_the_ablation_has_each_grain_plain_and_enhanced_in_its_time(
         assert ("--coarse_weight=0" in command) == (variant == "fine")
         assert ("--fine_weight=0" in command) == (variant == "coarse")
         assert f"pro+{variant}-{end}" in jobs
-        taught = f"pro-e+{variant}-{end}"
+        taught = f"pro-e+{variant}-{lmbda}-by-1e-7-e40-s{seed}"
         assert (taught in jobs) == (lmbda != published.LAMBDAS[-1])
   assert sum(job.seconds for job in jobs.values()) / 2 < 6 * 3600
 

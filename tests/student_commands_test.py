@@ -137,4 +137,5 @@ def test_a_student_is_evaluated_with_its_ways(run, folder, student):
   assert 0.5 < result["accuracy"] <= 1
   assert len(result["ways"]) == 7
   assert 0 < result["against_sharp"]["cosine"] <= 1
+  assert result["training"]["epochs_done"] == 4 and result["training"]["code"]
   assert (folder / "test_log.jsonl").read_text().count("\n") == 1

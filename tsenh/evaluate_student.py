@@ -15,6 +15,7 @@ evaluation of a test set is a line in the folder's test_log.jsonl.
 
 import pathlib
 import sys
+from typing import Any, Dict, Optional
 
 import numpy as np
 from absl import flags
@@ -29,6 +30,7 @@ from tsenh.recognition import (
   image_sets,
   matching,
 )
+from tsenh.training import run_folders
 
 _LOW = flags.DEFINE_integer(
   "low", 16, "Pixels of a side to which faces are shrunk.", lower_bound=8
@@ -53,6 +55,15 @@ _OUTPUT = flags.DEFINE_string("output", None, "The result (.json) to write.")
 for _name in ("network", "preset", "size", "input_name", "output_name"):
   flags.declare_key_flag(_name)
 flags.mark_flags_as_required(["network", "images", "output"])
+
+
+def _training() -> Optional[Dict[str, Any]]:
+  """How the network was trained, if its file lies in a student's run folder."""
+  try:
+    config = run_folders.read_config(pathlib.Path(command.NETWORK.value).parent)
+  except Error:  # Somebody else's config.json.
+    return None
+  return config if config and config["kind"] == "student" else None
 
 
 def main():
@@ -98,6 +109,7 @@ def main():
     "method": _METHOD.value or pathlib.Path(command.NETWORK.value).name,
     "network": command.NETWORK.value,
     "codec_digest": network.digest,
+    "training": _training(),
     "low": _LOW.value,
     "size": size,
     "features": _FEATURES.value,

@@ -16,6 +16,7 @@ from experiments.report import (
   enhancer,
   expressions,
   figures,
+  grains,
   low_resolution,
   measurements,
   reader,
@@ -42,6 +43,7 @@ _RENDERING = (
   low_resolution,
   enhancer,
   ahead,
+  grains,
   expressions,
   scalable,
 )
@@ -51,6 +53,9 @@ PAGES = {
   "FORMAT.md": "portable",
   "docs/enhancer.md": "worth why",
   "docs/ahead.md": "ahead_bars ahead ahead_rates trained directions",
+  "docs/two-grains.md": (
+    "coarse_terms grains grains_rates grains_tests grains_enhanced"
+  ),
   "docs/low-resolution.md": "students selection ways student_speed",
   "docs/expressions.md": (
     "expression_accuracy expression_tests expression_classes"
@@ -158,6 +163,7 @@ def pictures(folder: pathlib.Path = RESULTS) -> Iterator[Picture]:
     digest = hashlib.sha256(data.encode()).hexdigest()
     name = f"scalable/{pathlib.Path(judge).stem}"
     yield name, digest, functools.partial(scalable.draw, points)
+  yield from grains.pictures(folder)
   yield from expressions.pictures(folder)
 
 
