@@ -198,7 +198,6 @@ def test_each_variant_of_the_enhancer_changes_one_thing():
 
 
 def test_the_ablation_has_each_grain_plain_and_enhanced_in_its_time():
-  monkeypatch.setitem(choices.GRAINS, "fullrank", ("contrastive", "1e-3"))
   jobs = plan("ablation")
   for seed in range(5):
     for variant in ("fine", "coarse", "both"):
