@@ -600,7 +600,8 @@ WEIGHTS = {
 def grains_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
   """Which coarse term, and how much of it, on held-out people.
 
-  `fine` is the weight 0: the same batches, and no coarse term.
+  `fine` is the weight 0: the same batches, and no coarse term. `coarse` is the
+  coarse term alone, at both ends of the rates: does it learn people by heart?
   """
   plan = _Plan(runs, output, network.held_in, network.validation)
   plan.evaluate("none", "none")
@@ -615,6 +616,12 @@ def grains_plan(network: Network, runs: str, output: str) -> Dict[str, Job]:
       own_flags = [f"--coarse={form}", f"--coarse_weight={weight}", *WIDE]
       plan.codec(name, lmbda, EPOCHS, 0, own_flags, TIMES[form])
       plan.evaluate(name)
+  alone = ["--coarse=contrastive", "--coarse_weight=1e-3", "--fine_weight=0"]
+  for lmbda in ("1e-4", "1e-7"):
+    name = f"pro+coarse-{lmbda}-e{EPOCHS}-s0"
+    own_flags = [*alone, *WIDE]
+    plan.codec(name, lmbda, EPOCHS, 0, own_flags, TIMES["contrastive"])
+    plan.evaluate(name)
   return plan.jobs
 
 

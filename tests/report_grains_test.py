@@ -81,7 +81,9 @@ def test_people_who_were_seen_stand_beside_others(folder):
     for far in ("1e-3", "1e-4")
     for side in ("seen", "unseen")
   }
-  names = ("pro+fine-1e-4-e40-s0", "pro+margin1e4-1e-4-e40-s0")
+  names = [
+    f"pro+{term}-1e-4-e40-s0" for term in ("fine", "margin1e4", "coarse")
+  ]
   points = [{"method": "none", **shares}]
   points += [{"method": name, **sides, **shares} for name in names]
   path = folder / "studies" / "fullrank" / "seen_people.json"
@@ -89,7 +91,8 @@ def test_people_who_were_seen_stand_beside_others(folder):
   path.write_text(json.dumps({"format": 1, "points": points, "code": {}}))
   rows = cells(grains.render_coarse_terms(folder))
   terms = [row["coarse term"] for row in rows]
-  assert terms == ["uncompressed", "none", "margin 1e-4"]
+  tried = ["none", "margin 1e-4", "contrastive alone"]
+  assert terms == ["uncompressed", *tried]
   assert rows[2]["lambda"] == "1e-4"
   assert float(rows[2]["TAR at FAR 1e-3, unseen, %"]) == 50
 

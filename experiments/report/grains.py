@@ -24,6 +24,8 @@ _GRAINS = {
   "coarse": "coarse grain",
   "both": "both grains",
 }
+# What has no weight in its name.
+_ALONE = {"fine": "none", "coarse": "contrastive alone"}
 _SIDES = ("seen", "unseen")
 _TRIED = re.compile(
   r"pro\+(?P<term>[a-z]+)(?P<weight>\de\d+)?-(?P<rate>\de-\d)"
@@ -39,11 +41,9 @@ def render_coarse_terms(folder: pathlib.Path) -> str:
       name = _TRIED.match(point["method"])
       row = {"coarse term": "uncompressed"}
       if name:
-        weight = name["weight"] and name["weight"].replace("e", "e-")
-        row = {
-          "coarse term": f"{name['term']} {weight}" if weight else "none",
-          "lambda": name["rate"],
-        }
+        weight = (name["weight"] or "").replace("e", "e-")
+        term = _ALONE.get(name["term"], f"{name['term']} {weight}")
+        row = {"coarse term": term, "lambda": name["rate"]}
       for side in _SIDES:
         bits = point.get(f"bits_{side}")
         row[f"bits, {side}"] = None if bits is None else round(bits, 1)
