@@ -94,7 +94,8 @@ def test_people_who_were_seen_stand_beside_others(folder):
   tried = ["none", "margin 1e-4", "contrastive alone"]
   assert terms == ["uncompressed", *tried]
   assert rows[2]["lambda"] == "1e-4"
-  assert float(rows[2]["TAR at FAR 1e-3, unseen, %"]) == 50
+  assert float(rows[2]["TAR at FAR 1e-4, unseen people, %"]) == 50
+  assert rows[2]["less among seen, points"] == "+0.00"
 
 
 def test_its_figure_is_of_each_network(folder):

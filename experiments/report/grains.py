@@ -38,19 +38,20 @@ def render_coarse_terms(folder: pathlib.Path) -> str:
   def render(found, _) -> str:
     rows = []
     for point in found["points"]:
+      row = {"coarse term": "uncompressed", "lambda": ""}
       name = _TRIED.match(point["method"])
-      row = {"coarse term": "uncompressed"}
       if name:
         weight = (name["weight"] or "").replace("e", "e-")
         term = _ALONE.get(name["term"], f"{name['term']} {weight}")
         row = {"coarse term": term, "lambda": name["rate"]}
-      for side in _SIDES:
-        bits = point.get(f"bits_{side}")
-        row[f"bits, {side}"] = None if bits is None else round(bits, 1)
-        for far in ("1e-3", "1e-4"):
-          value = 100 * point[f"tar_at_far_{far}_{side}"]
-          row[f"TAR at FAR {far}, {side}, %"] = value
+      row["bits"] = point.get("bits_unseen", float("nan"))
+      shares = [100 * point[f"{_METRIC}_{side}"] for side in _SIDES]
+      for side, share in zip(_SIDES, shares):
+        row[f"TAR at FAR 1e-4, {side} people, %"] = share
+      row["less among seen, points"] = f"{shares[1] - shares[0]:+.2f}"
       rows.append(row)
+    # By falling lambda, and at one lambda by bits.
+    rows.sort(key=lambda row: (-float(row["lambda"] or 1), row["bits"]))
     return tables.markdown(rows)
 
   return measurements.each(folder, "seen_people", render)
