@@ -63,7 +63,7 @@ def lowres_plan(
     )
 
   for low in LOWRES_SIZES:
-    evaluate(f"teacher-{low}", teacher, [], low)
+    evaluate(f"teacher-{low}", teacher, ["--scale=128"], low)
   for name in face_networks.students():
     evaluate(name, name, ["--ways"], int(name.split("-")[1]))
   for seed in range(seeds):

@@ -66,6 +66,15 @@ def test_a_codec_of_unknown_features_asks_for_a_test_set(run, photos):
     (["a.png"], "expected A.jpg B.jpg"),
     (["a.png", "b.jpg", "c.jpg"], "unexpected argument 'c.jpg'"),
     (["a.png", "none.jpg"], "none.jpg: No such file"),
+    (["a.png", "b.jpg", "--output=c.jpg"], "c.jpg: the picture's name ends"),
+    (
+      ["a.png", "b.jpg", "--codec=pro-1e-5"],
+      "pro-1e-5 is for features of fullrank, not of dlib.",
+    ),
+    (
+      ["a.png", "b.jpg", "--codec=pro-1e-5", "--network=student-16"],
+      "student-16: the threshold of sharp faces is not its own",
+    ),
   ],
 )
 def test_bad_input_is_one_sentence(run, photos, arguments, message):

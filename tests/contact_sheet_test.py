@@ -24,13 +24,15 @@ def test_a_page_shows_each_kind_and_no_name_is_markup():
     Finding("two.jpg", "2 faces", True, "AAAA"),
     Finding("good.jpg", "", True, "BBBB"),
   ]
-  report = contact_sheet.Report()
+  report = contact_sheet.Report([("<i>.txt", "a reason")])
   for finding in findings:  # Of a shard each.
     report.add([finding])
   page = report.page("a & b")
   assert "&lt;b&gt;.jpg  an empty file" in page and "<b>" not in page
   assert "a &amp; b" in page
   assert page.count("<img ") == 2
-  lost, several, good = page.split("<h2>")[1:]
+  lost, several, good, others = page.split("<h2>")[1:]
   assert "No feature (1)" in lost and "two.jpg" in several
   assert "good.jpg" in good
+  assert "Passed over (1)" in others and "&lt;i&gt;.txt: a reason" in others
+  assert report.told()["passed_over"]["counts"] == {"a reason": 1}

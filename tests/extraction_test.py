@@ -85,22 +85,38 @@ def test_an_extractor_gives_features_and_reasons(photos):
   )
 
 
-def test_nothing_found_is_an_error_and_another_extraction_is_not_mixed(
-  photos, tmp_path
+@pytest.mark.slow
+def test_nothing_found_is_told_and_another_extraction_is_not_mixed(
+  run, photos, tmp_path
 ):
   alone = tmp_path / "alone"
   alone.mkdir()
   shutil.copy(photos / "i.png", alone)
+  flags = ("--images=alone", "--network=dlib", "--output=x.npz")
+  process = run(COMMAND, *flags, cwd=tmp_path, check=False)
+  assert b"the first is i.png: no face found" in process.stderr
+  names = {path.name for path in tmp_path.iterdir()}
+  assert names == {"alone", "x.report.json", "x.report.html"}
   listing = photographs.find(str(alone))
-  shards = tmp_path / "shards"
-  with pytest.raises(Error, match=r"the first is i\.png: no face found"):
-    extraction.extract(listing, settings(), shards, 1, lambda *_: None)
-  with pytest.raises(Error, match="holds shards of other work"):
-    extraction.extract(
-      listing, settings(shard_size=5), shards, 1, lambda *_: None
-    )
-  extraction.remove(shards)
+  shards = tmp_path / ".x.npz.shards"
+  extraction.extract(listing, settings(), shards, 1, lambda *_: None)
+  other = ("--shard_size=5",)
+  process = run(COMMAND, *flags, *other, cwd=tmp_path, check=False)
+  assert b"holds shards of other work" in process.stderr
+  other = (*other, "--restart")
+  process = run(COMMAND, *flags, *other, cwd=tmp_path, check=False)
+  assert b"no photograph gave a feature" in process.stderr
   assert not shards.exists()
+
+
+def test_a_network_that_does_not_open_leaves_no_folder(photos, tmp_path):
+  broken = tmp_path / "net.onnx"
+  broken.write_bytes(b"no network")
+  listing = photographs.find(str(photos))
+  own = settings(network=str(broken), align="none")
+  with pytest.raises(Error, match="not a network that opens"):
+    extraction.extract(listing, own, tmp_path / "s", 1, lambda *_: None)
+  assert not (tmp_path / "s").exists()
 
 
 @pytest.mark.slow
@@ -115,7 +131,7 @@ def test_the_command_writes_a_set_and_says_what_is_not_in_it(
   assert provenance["network_digest"] == face_networks.digest("dlib")
   assert provenance["preprocessing"]["size"] == 150
   report = json.loads((tmp_path / "set.report.json").read_text())
-  assert report["passed_over_for_their_suffix"] == 1
+  assert len(report["passed_over"]["listed"]) == 1
   assert sum(report["counts"].values()) == len(report["findings"]) == 4
   names = {path.name for path in tmp_path.iterdir()}
   assert names == {"set.npz", "set.report.json", "set.report.html"}
@@ -142,6 +158,10 @@ def test_the_command_writes_a_set_and_says_what_is_not_in_it(
       b"g.jpg: an empty file (--strict)",
     ),
     ((*flags, "--output=x.npy"), b"ends in .npz"),
+    (
+      (*flags, "--output=set.npz", "--exclude_like=set.npz"),
+      b"both input and output",
+    ),
     (
       (*flags, "--output=y.npz", "--pairs=a", "--exclude_like=lfw"),
       b"--pairs is for test sets",
@@ -190,7 +210,16 @@ def test_people_are_numbered_and_those_of_a_test_set_left_out(run, tmp_path):
     cwd=tmp_path,
     check=False,
   )
-  assert b"1 photographs of the pairs are missing: x_0001." in process.stderr
+  assert b"1 photograph of the pairs is missing: x_0001." in process.stderr
+  Image.new("RGB", (200, 200)).save(tmp_path / "crops/a/x_0001.png")
+  flags = (*flags[:2], "--workers=1")
+  process = run(
+    *(COMMAND, *flags, "--pairs=pairs.txt", "--output=q.npz"),
+    cwd=tmp_path,
+    check=False,
+  )
+  assert b"x_0001 (no face found)" in process.stderr
+  assert (tmp_path / "q.report.json").exists()
 
 
 @pytest.mark.slow

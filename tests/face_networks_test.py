@@ -122,6 +122,36 @@ def test_the_file_states_the_size_where_the_user_does_not(folder):
     face_networks.load(str(folder / "net.onnx"), how._replace(size=9))
 
 
+def test_a_lite_network_of_any_size_runs_at_each(images, tmp_path):
+  mean = tf.function(lambda images: tf.reduce_mean(images, [1, 2]))
+  concrete = mean.get_concrete_function(
+    tf.TensorSpec([1, None, None, 3], tf.float32)
+  )
+  lite = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+  path = tmp_path / "any.tflite"
+  path.write_bytes(lite.convert())
+  for size in (SIZE, SIZE // 2):
+    network = face_networks.load(str(path), PLAIN._replace(size=size))
+    small = images[:, :size, :size]
+    expected = (small.astype(np.float64).mean(axis=(1, 2)) - 100) / 50
+    np.testing.assert_allclose(network(small), expected, atol=1e-5)
+
+
+def test_a_network_that_gives_a_map_for_a_face_is_refused(folder, tmp_path):
+  text = (folder / "net.param").read_text().replace("0=1 4=1", "0=1 1=2 2=2")
+  (tmp_path / "map.param").write_text(text)
+  (tmp_path / "map.bin").write_bytes(b"")
+  network = face_networks.load(str(tmp_path / "map.param"), PLAIN)
+  with pytest.raises(Error, match="expected a row; does it take images of 8"):
+    network(np.zeros([1, SIZE, SIZE, 3], np.uint8))
+
+
+def test_a_folder_is_tensorflows_whatever_its_name(tmp_path):
+  (tmp_path / "model.v2").mkdir()
+  assert face_networks.preset_of(str(tmp_path / "model.v2")) == "facenet"
+  assert face_networks.preset_of("net.onnx") == "arcface"
+
+
 @pytest.mark.parametrize("form", ["net.pb", "net.tflite", "net.onnx", "net.h5"])
 def test_a_damaged_file_is_one_sentence(tmp_path, form):
   (tmp_path / form).write_bytes(b"no network at all" * 9)

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
 from conftest import FACES64
 from PIL import Image
 
+from experiments.fuzzing import mutations
 from tsenh.base.errors import Error
 from tsenh.coding import entropy
 from tsenh.data import feature_sets
@@ -98,13 +100,21 @@ def test_what_no_codec_takes_is_refused(model, faces64):
   for images in (faces64.astype(float), faces64[:, :32], faces64[:0]):
     with pytest.raises(Error, match=r"expected uint8 \[n, 64, 64, 3\]"):
       model.compress(images)
-  for layer in ("web", "webp", "webp:101", "webp:5:0", "learned:3", "avif:-1"):
+  for layer in (
+    5,
+    "web",
+    "webp",
+    "webp:101",
+    "webp:5:0",
+    "learned:3",
+    "avif:-1",
+  ):
     with pytest.raises(Error, match="no layer"):
       model.compress(faces64[:1], [layer])
   with pytest.raises(Error, match="17 layers, but 16"):
     model.compress(faces64[:1], ["learned"] * 17)
   data = model.compress(faces64[:1], [])
-  for layers in ("feature", -1, True, 1.0):
+  for layers in ("feature", -1, 1.0, ["generated"], None):
     with pytest.raises(Error, match="expected generated, all or a number"):
       model.decompress(data, layers)
   alone = dataclasses.replace(model, residual=None)
@@ -123,10 +133,10 @@ def test_files_that_lie_are_refused(model, faces64):
   for read in (model.features, model.decompress):
     with pytest.raises(Error, match="2 features for 3 faces"):
       read(tsi.pack(more, base, layers))
-    with pytest.raises(Error, match="2 features, but the limit is 1"):
+    with pytest.raises(Error, match="2 features for 1 faces"):
       read(tsi.pack(header._replace(num_faces=1), base, layers))
   swapped = [layers[1]._replace(payload=layers[0].payload)]
-  with pytest.raises(Error, match="enhancement layer 1: a damaged webp"):
+  with pytest.raises(Error, match="enhancement layer 1: no webp"):
     model.decompress(tsi.pack(header, base, swapped))
   for bad in (b"", b"\1\0\0\0", layers[1].payload):
     forged = [layers[0]._replace(payload=bad)]
@@ -134,6 +144,41 @@ def test_files_that_lie_are_refused(model, faces64):
       model.decompress(tsi.pack(header, base, forged))
     except Error as error:
       assert str(error).startswith("enhancement layer 1: ")
+
+
+def test_a_header_does_not_say_how_much_a_base_may_hold(model, faces64):
+  """Empty strings of many features, in few bytes."""
+  data = model.compress(faces64[:1], [])
+  header = tsi.read_header(data)
+  face = faces64[:1]
+  base = bytearray(model.compressor.compress(model.base.features(face)))
+  count = 1 << 16
+  base[16:28] = count.to_bytes(4, "little") + count.to_bytes(8, "little")
+  forged = header._replace(num_faces=count, size=1)
+  lie = mutations.repaired(bytes(base))
+  with pytest.raises(Error, match="65536 features, but the limit is"):
+    model.features(tsi.pack(forged, lie, []))
+
+
+def test_one_layer_needs_no_list_and_bytes_are_bytes(model, faces64):
+  one = model.compress(faces64[:1], "webp:5")
+  assert one == model.compress(faces64[:1], ["webp:5"])
+  np.testing.assert_array_equal(
+    model.decompress(one, np.int64(1)), model.decompress(one)
+  )
+  with pytest.raises(Error, match="expected the bytes of a file, not str"):
+    model.decompress("faces.tsi")
+
+
+def test_a_model_keeps_a_codec_that_is_not_shipped(untrained, tmp_path):
+  shutil.copytree(untrained, tmp_path / "model")
+  own = run_folders.finished("pro-3e-5")[0]
+  shutil.copytree(own, tmp_path / "model" / codec.OWN_CODEC)
+  path = tmp_path / "model" / "generator" / run_folders.CONFIG
+  config = json.loads(path.read_text())
+  path.write_text(json.dumps({**config, "codec": codec.OWN_CODEC}))
+  found = codec.load(str(tmp_path / "model"))
+  assert found.digest == codec.load(str(untrained)).digest
 
 
 def test_parts_that_do_not_belong_together_are_refused(untrained, tmp_path):

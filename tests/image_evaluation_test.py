@@ -91,6 +91,13 @@ def test_names_match_whole_or_without_folder_and_suffix():
   known = ["a/x.jpg", "b/x.jpg", "y"]
   found = matching.rows(["b/x.jpg", "c/y.png", "z"], known)
   assert found.tolist() == [1, 2, -1]
+  # What follows a dot may be a number, and of two of a name none is meant.
+  numbered = ["person.1", "person.2", "a/0001.png", "b/0001.png"]
+  found = matching.rows(
+    ["person.1.png", "person.png", "b/0001.jpg", "0001.png", "person.2"],
+    numbered,
+  )
+  assert found.tolist() == [0, -1, 3, -1, 1]
   features = np.arange(6, dtype=np.float32).reshape(3, 2)
   faces = FeatureSet(features, names=np.array(known))
   got = matching.features_of(["y.jpg", "a/x.jpg"], faces, "it")

@@ -56,6 +56,11 @@ def test_a_wrong_suffix_is_no_matter_and_large_photographs_are_shrunk(
   assert photographs.decode(large).shape == (400, 600, 3)
   monkeypatch.setattr(photographs, "MAX_PIXELS", 100_000)
   assert photographs.decode(large).shape == (200, 300, 3)
+  # Pillow's own limit is no other.
+  monkeypatch.setattr(photographs, "MAX_PIXELS", 20_000)
+  monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50_000)
+  assert photographs.decode(large).shape == (100, 150, 3)
+  assert Image.MAX_IMAGE_PIXELS == 50_000
   with pytest.raises(Error, match="too large: 600 x 400 pixels"):
     photographs.decode(encoded(image.resize((600, 400))))
 
@@ -93,6 +98,7 @@ def test_a_folder_and_a_tar_of_it_give_the_same(image, tmp_path):
     path.write_bytes(encoded(image) + name.encode())
   (folder / "link.jpg").symlink_to(folder / "nowhere")
   (folder / "whole.jpg").symlink_to(folder / "c.JPG")
+  (folder / "other").symlink_to(folder / "a")
   os.mkfifo(folder / "pipe.png")
   listing = photographs.find(str(folder))
   names = [entry.name for entry in listing.entries]
@@ -104,7 +110,10 @@ def test_a_folder_and_a_tar_of_it_give_the_same(image, tmp_path):
     "pipe.png",
     "whole.jpg",
   ]
-  assert listing.others == 1
+  assert listing.others == (
+    ("a/x.txt", "not the suffix of a photograph"),
+    ("other", "a link to a folder"),
+  )
   read = list(photographs.read(listing.source, listing.entries))
   for name, data in zip(names[:3], read):
     assert data.endswith(name.encode())
@@ -117,8 +126,14 @@ def test_a_folder_and_a_tar_of_it_give_the_same(image, tmp_path):
     with tarfile.open(tmp_path / name, mode) as archive:
       for inside in names[:3]:
         archive.add(folder / inside, inside)
+      archive.add(folder / "link.jpg", "link.jpg")
+      archive.add(folder / "c.JPG", "a/1.jpg")
     packed = photographs.find(str(tmp_path / name))
     assert [entry.name for entry in packed.entries] == names[:3]
+    assert packed.others == (
+      ("a/1.jpg", "a second file of this name"),
+      ("link.jpg", "a link, or not a regular file"),
+    )
     again = list(photographs.read(packed.source, packed.entries[1:]))
     assert again == read[1:3]
 
@@ -139,6 +154,9 @@ def test_a_source_without_photographs_is_refused(tmp_path):
   (tmp_path / "x.tar").write_bytes(b"no tar")
   with pytest.raises(Error, match="not a whole tar file"):
     photographs.find(str(tmp_path / "x.tar"))
+  np.savez(tmp_path / "packed.npz", images=np.zeros(3))
+  with pytest.raises(Error, match=r"packed faces \(\.npz\) are for train_stud"):
+    photographs.find(str(tmp_path / "packed.npz"))
 
 
 @pytest.mark.parametrize("mode", ["gz", "bz2", "xz"])
@@ -163,9 +181,13 @@ def test_a_damaged_compressed_tar_is_not_whole(image, tmp_path, mode):
   assert refused > 20
 
 
-def test_the_digest_is_of_names_and_sizes(image, tmp_path):
+def test_the_digest_is_of_names_sizes_and_times(image, tmp_path):
   (tmp_path / "1.png").write_bytes(encoded(image))
   before = photographs.find(str(tmp_path)).digest()
   assert photographs.find(str(tmp_path)).digest() == before
+  os.utime(tmp_path / "1.png", (1, 1))
+  changed = photographs.find(str(tmp_path)).digest()
+  assert changed != before
+  before = changed
   (tmp_path / "2.png").write_bytes(encoded(image))
   assert photographs.find(str(tmp_path)).digest() != before

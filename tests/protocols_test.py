@@ -20,7 +20,7 @@ def test_pairs_are_read_and_found(tmp_path):
   names = ["Bo/Bo_0003.jpg", "x/Al_Go_0012.png", "Al_Go/Al_Go_0001.jpg"]
   rows = protocols.rows_of(pairs, names)
   assert rows[:2].tolist() == [[2, 1], [2, 0]]
-  with pytest.raises(Error, match=r"1 photographs .* missing: Bo_0003\."):
+  with pytest.raises(Error, match=r"1 photograph of .* is missing: Bo_0003\."):
     protocols.rows_of(pairs, names[1:])
   with pytest.raises(Error, match=r"there twice: Bo_0003\."):
     protocols.rows_of(pairs, [*names, "again/Bo_0003.jpg"])
@@ -55,7 +55,12 @@ def test_people_come_from_folders_and_lists(tmp_path):
   celeba, umd = tmp_path / "identity.txt", tmp_path / "umd.csv"
   celeba.write_text("1.jpg 2880\n3.jpg 17\n")
   assert protocols.identities(str(celeba), names).tolist() == [1, -1, 0]
-  umd.write_text("SUBJECT_ID,FILE,YAW\n7,b/1.jpg,0.1\n7,b/3.jpg,0.2\n")
+  celeba.write_text("my b/1.jpg 2880\n3.jpg,17\n")
+  spaced = ["my b/1.jpg", "b/3.jpg"]
+  assert protocols.identities(str(celeba), spaced).tolist() == [1, 0]
+  umd.write_text("image_id,identity\n3.jpg,17\n")
+  assert protocols.identities(str(umd), names).tolist() == [-1, -1, 0]
+  umd.write_text("\ufeffSUBJECT_ID,FILE,YAW\n7,b/1.jpg,0.1\n7,b/3.jpg,0.2\n")
   assert protocols.identities(str(umd), names).tolist() == [0, -1, 0]
   for text, said in (
     ("1.jpg 2 3\n", "expected a photograph and a person"),
@@ -64,6 +69,12 @@ def test_people_come_from_folders_and_lists(tmp_path):
     celeba.write_text(text)
     with pytest.raises(Error, match=said):
       protocols.identities(str(celeba), names)
+  # Who lies in no folder is nobody, and so not all of these are one.
+  assert protocols.identities("folders", ["a/1.jpg", "2.jpg"]).tolist() == [
+    *(0, -1)
+  ]
+  with pytest.raises(Error, match="no photograph lies in a folder"):
+    protocols.identities("folders", ["1.jpg", "2.jpg"])
 
 
 def test_who_looks_like_a_test_person_goes_whole():

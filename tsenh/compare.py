@@ -2,7 +2,7 @@
 
   python -m tsenh.compare --output=compare.png a.jpg b.jpg
   python -m tsenh.compare --codec=pro-1e-5 --network=mobilefacenet128.param \
-    a.jpg b.jpg
+    --scale=128 a.jpg b.jpg
 
 Finds a face in each, extracts, codes and decodes its feature, and prints the
 bytes of each and the distance between them, from the features and from what
@@ -11,6 +11,7 @@ such features on LFW. The network must be the one whose features the codec was
 trained on: for the default, dlib's (pip install 'tsenh[dlib]').
 """
 
+import sys
 from typing import List, Sequence
 
 import numpy as np
@@ -19,7 +20,7 @@ from absl import flags
 from tsenh.base import command_line, files
 from tsenh.base.errors import Error
 from tsenh.data import feature_sets, manifests
-from tsenh.recognition import command, extraction, photographs
+from tsenh.recognition import command, extraction, face_networks, photographs
 from tsenh.training import run_folders
 
 _CODEC = flags.DEFINE_string(
@@ -45,18 +46,38 @@ def _crops(extractor: extraction.Extractor, paths: List[str]) -> np.ndarray:
     try:
       with open(path, "rb") as file:
         image = photographs.decode(file.read())
-      crops.append(extractor.crop(image)[0])
+      crop, faces, _ = extractor.crop(image)
     except Error as error:
       raise Error(f"{path}: {error}.") from error
+    if len(faces) > 1:
+      print(
+        f"{path}: {len(faces)} faces; the main one is compared.",
+        file=sys.stderr,
+      )
+    crops.append(crop)
   return np.stack(crops)
 
 
 def _test_set() -> feature_sets.FeatureSet:
-  """What the threshold is from, with pairs."""
-  name = _TEST_SET.value
+  """What the threshold is from, with pairs.
+
+  Raises:
+    Error: also if the network is known to be another than the codec's.
+  """
+  name, network = _TEST_SET.value, command.NETWORK.value
+  trained_on = run_folders.finished(_CODEC.value)[1]["features"]
+  known = manifests.sets().get(trained_on)
+  if network == face_networks.DLIB and known and known.network != network:
+    raise Error(
+      f"{_CODEC.value} is for features of {known.network}, not of {network}."
+    )
+  if name is None and network in face_networks.students():
+    raise Error(
+      f"{network}: the threshold of sharp faces is not its own; --test_set"
+      " names features with pairs that it has extracted."
+    )
   if name is None:
-    trained_on = run_folders.finished(_CODEC.value)[1]["features"]
-    if trained_on not in manifests.sets():
+    if known is None:
       raise Error(
         f"{_CODEC.value} was trained on {trained_on}, whose network is not"
         " known; --test_set names its features with pairs."
@@ -93,7 +114,10 @@ def main(first: str, second: str):
   if _OUTPUT.value:
     files.check_output(_OUTPUT.value)
     files.check_apart(_OUTPUT.value, first, second)
-  extractor = extraction.Extractor(command.settings())
+    if not _OUTPUT.value.lower().endswith(".png"):
+      raise Error(f"{_OUTPUT.value}: the picture's name ends in .png.")
+  known = _test_set()
+  extractor = extraction.Extractor(command.settings(find_faces=True))
 
   from tsenh.coding import entropy
   from tsenh.features import compressor
@@ -108,7 +132,6 @@ def main(first: str, second: str):
       f"{_CODEC.value} is for features of {dims[1]} dimensions, but those of"
       f" {command.NETWORK.value} have {dims[0]}."
     )
-  known = _test_set()
   if known.features.shape[1] != dims[0]:
     raise Error(f"--test_set has {known.features.shape[1]} dimensions.")
   codes = codec.transform.encode(features)

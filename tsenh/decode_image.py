@@ -5,11 +5,13 @@
   python -m tsenh.decode_image --input=faces.tsi --layers=generated \
     --output=generated.npz
   python -m tsenh.decode_image --input=faces.tsi --output=faces.png
+  python -m tsenh.decode_image --input=cut.tsi --layers=1 --output=faces.png
 
 Features come from the base layer alone and are a feature set. Images are a
 packed set without further loss (.npz) or one picture of all of them (.png):
 those that the generator draws of the features, or the sum of all enhancement
-layers that the file still has.
+layers that the file still has, or of a number of them: a file that ends within
+a layer still has those before it. Faces have the numbers of their order.
 """
 
 import io
@@ -29,15 +31,21 @@ _INPUT = flags.DEFINE_string("input", None, "The .tsi file to read, or -.")
 _OUTPUT = flags.DEFINE_string(
   "output", None, "What to write: .npz, or .png for images."
 )
-_LAYERS = flags.DEFINE_enum(
+_LAYERS = flags.DEFINE_string(
   "layers",
   "all",
-  ["feature", "generated", "all"],
   "feature: the base layer's features; generated: the faces drawn of them; all:"
-  " these and every enhancement layer that is there.",
+  " these and every enhancement layer that is there; or how many of these.",
 )
 _MOST_BYTES = 1 << 28  # Of the largest number of pixels, without compression.
 flags.mark_flags_as_required(["input", "output"])
+
+
+@flags.validator("layers", "expected feature, generated, all or a number")
+def _is_known(value: str) -> bool:
+  return value in ("feature", "generated", "all") or (
+    value.isascii() and value.isdigit()
+  )
 
 
 def main():
@@ -59,7 +67,8 @@ def main():
       features = model.features(data)
       feature_sets.save(_OUTPUT.value, FeatureSet(features))
       return
-    images = model.decompress(data, _LAYERS.value)
+    layers = _LAYERS.value
+    images = model.decompress(data, int(layers) if layers.isdigit() else layers)
   except Error as error:
     raise Error(f"{_INPUT.value}: {error}") from error
   if _OUTPUT.value.endswith(".png"):

@@ -17,6 +17,7 @@ import numpy as np
 from absl import flags
 
 from tsenh.base import command_line, files
+from tsenh.base.errors import Error
 from tsenh.data import feature_sets
 from tsenh.recognition import image_sets, matching
 
@@ -58,7 +59,10 @@ def main():
   images = np.empty([len(names), size, size, 3], np.uint8)
   with command_line.progress(len(names), "image", "read") as bar:
     for i, image in enumerate(found.decode(range(len(names)))):
-      images[i] = pictures.shrink(image, size)
+      try:
+        images[i] = pictures.shrink(image, size)
+      except Error as error:
+        raise Error(f"{_INPUT.value}: {names[i]}: {error}") from error
       bar.update(1)
   data = model.compress(images, [x for x in _LAYERS.value if x], features)
   with files.output(_OUTPUT.value) as file:

@@ -3,7 +3,7 @@
   python -m tsenh.evaluate_student --network=student-16 --low=16 \
     --images=lfw_aligned.tar --output=student-16.json
   python -m tsenh.evaluate_student --network=mobilefacenet128.param --low=16 \
-    --images=lfw_aligned.tar --output=teacher-16.json  # Faces brought back.
+    --scale=128 --images=lfw_aligned.tar --output=teacher-16.json
 
 Each face is shrunk by area to --low pixels a side and, where the network takes
 larger ones, enlarged again: so the teacher and its student see the same. LFW's
@@ -52,13 +52,18 @@ _METHOD = flags.DEFINE_string(
   "method", None, "What to call it. (default: the network's name)"
 )
 _OUTPUT = flags.DEFINE_string("output", None, "The result (.json) to write.")
-for _name in ("network", "preset", "size", "input_name", "output_name"):
+for _name in (
+  *("network", "preset", "size", "channels", "mean", "scale", "whiten"),
+  *("normalize", "input_name", "output_name"),
+):
   flags.declare_key_flag(_name)
 flags.mark_flags_as_required(["network", "images", "output"])
 
 
 def _training() -> Optional[Dict[str, Any]]:
   """How the network was trained, if its file lies in a student's run folder."""
+  if command.NETWORK.value in face_networks.students():
+    return None  # Its own configuration is shipped with it.
   try:
     config = run_folders.read_config(pathlib.Path(command.NETWORK.value).parent)
   except Error:  # Somebody else's config.json.

@@ -73,6 +73,11 @@ _THRESHOLD = flags.DEFINE_float(
   lower_bound=-1.0,
   upper_bound=1.0,
 )
+_RESTART = flags.DEFINE_bool(
+  "restart",
+  False,
+  "Begin anew: remove what a stopped run has left, perhaps of other flags.",
+)
 _STRICT = flags.DEFINE_bool(
   "strict", False, "Stop at the first photograph that gives no feature."
 )
@@ -106,6 +111,11 @@ def main(*beam_flags):
     raise Error(
       "--pairs is for test sets: not with --exclude_like, and into a .npz."
     )
+  files.check_apart(
+    _OUTPUT.value,
+    *(_IMAGES.value, _PAIRS.value, _IDENTITIES.value, _EXCLUDE_LIKE.value),
+    command.NETWORK.value,
+  )
   settings = command.settings(_SHARD_SIZE.value)
   digest = face_networks.digest(settings.network)
   listing = photographs.find(_IMAGES.value)
@@ -120,6 +130,8 @@ def main(*beam_flags):
   if _EXCLUDE_LIKE.value:
     others = feature_sets.load(_EXCLUDE_LIKE.value).features
   folder = output.with_name(f".{output.name}.shards")
+  if _RESTART.value:
+    extraction.remove(folder)
   workers = _WORKERS.value or os.cpu_count() or 1
 
   with command_line.progress(len(listing.entries), "image", "extract") as bar:
@@ -133,12 +145,13 @@ def main(*beam_flags):
     paths = extraction.extract(
       listing, settings, folder, workers, on_shard, engine
     )
-  report = contact_sheet.Report()
+  report = contact_sheet.Report(listing.others)
   names, near = [], []
   for path in paths:
     found = extraction.read(path)
     report.add(found.findings)
     names.append(found.names)
+    size = found.size
     if others is not None and len(found.names):
       close = protocols.near(found.features, others, _THRESHOLD.value)
       near.append(close)
@@ -147,16 +160,14 @@ def main(*beam_flags):
   if _IDENTITIES.value:
     people = protocols.identities(_IDENTITIES.value, names.tolist())
   kept = np.ones(len(names), bool)
-  if others is not None:
+  if near:
     kept = protocols.without(np.concatenate(near), people)
-    if not kept.any():
-      raise Error(f"everybody is like somebody of {_EXCLUDE_LIKE.value}.")
   provenance = {
-    "network": pathlib.Path(settings.network).name,
+    "network": pathlib.Path(command.NETWORK.value).name,
     "network_digest": digest,
     "align": settings.align,
     "detector": settings.detector,
-    "preprocessing": settings.preprocessing._asdict(),
+    "preprocessing": {**settings.preprocessing._asdict(), "size": size},
     "photographs": len(listing.entries),
     "without_a_feature": len(listing.entries) - len(names),
   }
@@ -167,17 +178,22 @@ def main(*beam_flags):
       "photographs": int((~kept).sum()),
       "people": len({*people[~kept].tolist()} - {-1}),
     }
-  files.write_json(
-    str(output.with_suffix(".report.json")),
-    {
-      **provenance,
-      "passed_over_for_their_suffix": listing.others,
-      "counts": report.counts,
-      "findings": report.listed,
-    },
-  )
+  told = str(output.with_suffix(".report.json"))
+  files.write_json(told, {**provenance, **report.told()})
   with files.replacing(str(output.with_suffix(".report.html"))) as file:
     file.write(report.page(output.name).encode())
+  if not len(names):
+    extraction.remove(folder)
+    lost = report.listed[0]
+    raise Error(
+      f"{listing.source}: no photograph gave a feature; the first is"
+      f" {lost['name']}: {lost['reason']}."
+    )
+  if not kept.any():
+    raise Error(f"everybody is like somebody of {_EXCLUDE_LIKE.value}.")
+  if pairs:
+    reasons = {f["name"]: f["reason"] for f in report.listed if not f["kept"]}
+    rows = protocols.rows_of(pairs, names.tolist(), reasons)
 
   def pieces():
     """What is kept, shard by shard."""
@@ -195,12 +211,11 @@ def main(*beam_flags):
     shards.write(str(output), pieces(), kept.sum(), json.dumps(provenance))
   else:
     whole = shards.joined(list(pieces()))
-    rows = protocols.rows_of(pairs, names.tolist()) if pairs else None
     feature_sets.save(
       str(output),
       feature_sets.FeatureSet(
         *whole,
-        pairs=rows,
+        pairs=rows if pairs else None,
         is_same=is_same,
         provenance=json.dumps(provenance),
       ),
@@ -208,7 +223,8 @@ def main(*beam_flags):
   extraction.remove(folder)
   print(
     f"{len(all_names)} photographs, {kept.sum()} features,"
-    f" {len(all_names) - len(names)} without one, {(~kept).sum()} excluded",
+    f" {len(all_names) - len(names)} without one, {(~kept).sum()} excluded;"
+    f" {len(listing.others)} other files passed over",
     file=sys.stderr,
   )
 

@@ -16,6 +16,7 @@ and 70,000 faces on one core; --resume continues a run.
 import hashlib
 import math
 import pathlib
+import shutil
 
 import numpy as np
 from absl import flags
@@ -250,9 +251,24 @@ def _train_generator(images, faces):
     losses.NOISE_DIM,
     consistency=consistency,
     base_digest=base.digest(),
-    codec=pathlib.Path(_CODEC.value).name,
+    codec=_kept_codec(),
     codec_digest=inner.transform.digest(),
   )
+
+
+def _kept_codec() -> str:
+  """The name of a shipped codec; another one is copied into the model."""
+  from tsenh.images import codec
+
+  if _CODEC.value in run_folders.shipped():
+    return _CODEC.value
+  shutil.copytree(
+    run_folders.finished(_CODEC.value)[0],
+    pathlib.Path(command.OUTPUT.value) / codec.OWN_CODEC,
+    ignore=shutil.ignore_patterns("tensorboard", "*state*"),
+    dirs_exist_ok=True,
+  )
+  return codec.OWN_CODEC
 
 
 def _train_residual(images, faces):

@@ -20,6 +20,7 @@ from tsenh.base import arrays, configs
 from tsenh.base.errors import Error
 from tsenh.coding import bitstream, entropy
 from tsenh.features import compressor
+from tsenh.images import tsi
 from tsenh.training import run_folders
 
 RAW_SHARE = 1 / 8  # Of the changes, those that nothing is repaired after.
@@ -51,6 +52,33 @@ def repaired(data: bytes) -> bytes:
     lengths.append(length)
     position += 12 + length
   parts.append(bitstream.with_crc(struct.pack(f"<{len(lengths)}I", *lengths)))
+  return b"".join(parts)
+
+
+def mutate_image(data: bytes, mutate: Mutate, rng: random.Random) -> bytes:
+  """As `mutate_file`, of a `.tsi` file."""
+  changed = mutate(data)
+  return changed if rng.random() < RAW_SHARE else repaired_image(changed)
+
+
+def repaired_image(data: bytes) -> bytes:
+  """A `.tsi` file with checksums and lengths that fit what it holds."""
+  end = tsi.HEADER_BYTES
+  if len(data) < end:
+    return data
+  (length,) = struct.unpack_from("<I", data, 20)
+  base = repaired(data[end : end + length])
+  head = data[:20] + struct.pack("<I", len(base))
+  parts = [bitstream.with_crc(head), base]
+  position = end + length
+  while position + tsi.LAYER_BYTES <= len(data):
+    what, length = struct.unpack_from("<2sI", data, position)
+    position += tsi.LAYER_BYTES
+    payload = data[position : position + length]
+    position += length
+    head = struct.pack("<2sI", what, len(payload))
+    crc = zlib.crc32(head + payload)
+    parts += [head, struct.pack("<I", crc), payload]
   return b"".join(parts)
 
 

@@ -22,6 +22,7 @@ from tsenh.base.errors import MAX_LENGTH, Error
 from tsenh.coding import bitstream, entropy
 from tsenh.data import feature_sets, streams
 from tsenh.features import compressor
+from tsenh.images import pictures, tsi
 from tsenh.training import run_folders
 
 EXPECTED = provenance.ROOT / "tests" / "expected"
@@ -126,6 +127,41 @@ def file_seeds() -> Dict[str, bytes]:
     # Far from any face, so that the tables lack its values.
     seeds[f"{packing}-far"] = main.compress(50 * features, packing, 4)
   return seeds
+
+
+def read_image(data: bytes) -> None:
+  """A `.tsi` file: its features, and the layers that take no network."""
+  header = outcome(tsi.read_header, data)
+  if _refused(header):
+    return
+  base = outcome(tsi.read_base, data, header)
+  if not _refused(base):
+    outcome(_codec()[0].decompress, base)
+  layers = outcome(tsi.read_layers, data, header)
+  # More are sound, and take more memory than a reader of other files may.
+  few = header.num_faces * header.size**2 <= 1 << 20
+  for layer in () if _refused(layers) or not few else layers:
+    if layer.kind in pictures.FORMATS:
+      shape = header.num_faces, header.size
+      outcome(pictures.decode, layer.payload, layer.kind, *shape)
+
+
+def image_seeds() -> Dict[str, bytes]:
+  """The golden file, and one with a layer of each standard codec."""
+  main, _ = _codec()
+  faces = np.random.default_rng(0).integers(0, 256, [3, 16, 16, 3], np.uint8)
+  layers = [
+    tsi.Layer(kind, 2, pictures.encode(faces, kind, 20))
+    for kind in tsi.KINDS
+    if kind in pictures.FORMATS
+  ]
+  base = main.compress(feature_sets.load("lfw").features[:3])
+  header = tsi.Header(0, 16, 3, b"8 bytes.", 0)
+  golden = EXPECTED / "tsi" / "faces.tsi"
+  return {
+    "golden": golden.read_bytes(),
+    "standard": tsi.pack(header, base, layers),
+  }
 
 
 def _read_features(suffix: str, data: bytes) -> None:
@@ -285,6 +321,12 @@ READERS = {
     read_file,
     mutations.mutate_file,
     ("tsenh/coding/bitstream.py", "tsenh/coding/entropy.py"),
+  ),
+  "tsi": Reader(
+    image_seeds,
+    read_image,
+    mutations.mutate_image,
+    ("tsenh/images/pictures.py", "tsenh/images/tsi.py"),
   ),
   "npy": Reader(
     array_seeds,

@@ -8,7 +8,7 @@ import collections
 import csv
 import pathlib
 import re
-from typing import List, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -53,12 +53,17 @@ def read_pairs(path: str) -> Tuple[List[Tuple[str, str]], np.ndarray]:
   return pairs, np.array(is_same)
 
 
-def rows_of(pairs: List[Tuple[str, str]], names: Sequence[str]) -> np.ndarray:
+def rows_of(
+  pairs: List[Tuple[str, str]],
+  names: Sequence[str],
+  reasons: Optional[Dict[str, str]] = None,
+) -> np.ndarray:
   """Where the photographs of pairs are.
 
   Args:
     pairs: as `read_pairs` gives them.
     names: of the photographs.
+    reasons: by the names of others, why they are not among these.
 
   Returns:
     int64 [m, 2], rows of `names`.
@@ -70,14 +75,22 @@ def rows_of(pairs: List[Tuple[str, str]], names: Sequence[str]) -> np.ndarray:
   rows = {stem: row for row, stem in enumerate(stems)}
   needed = {stem for pair in pairs for stem in pair}
   count = collections.Counter(stems)
+  why = {
+    pathlib.PurePosixPath(name).stem: f" ({reason})"
+    for name, reason in (reasons or {}).items()
+  }
+  missing = "without a feature" if reasons else "missing"
   for found, what in (
-    (sorted(needed - rows.keys()), "missing"),
+    (sorted(needed - rows.keys()), missing),
     (sorted(stem for stem in needed if count[stem] > 1), "there twice"),
   ):
     if found:
+      several = len(found) > 1
+      named = ", ".join(stem + why.get(stem, "") for stem in found[:_NAMED])
       raise Error(
-        f"{len(found)} photographs of the pairs are {what}:"
-        f" {', '.join(found[:_NAMED])}{', ...' * (len(found) > _NAMED)}."
+        f"{len(found)} photograph{'s' * several} of the pairs"
+        f" {'are' if several else 'is'} {what}:"
+        f" {named}{', ...' * (len(found) > _NAMED)}."
       )
   return np.array([[rows[stem] for stem in pair] for pair in pairs])
 
@@ -100,7 +113,14 @@ def identities(source: str, names: Sequence[str]) -> np.ndarray:
   """
   paths = [pathlib.PurePosixPath(name) for name in names]
   if source == FOLDERS:
-    people = [str(path.parent) for path in paths]
+    people = [
+      str(path.parent) if len(path.parts) > 1 else None for path in paths
+    ]
+    if not any(people):
+      raise Error(
+        f"--identities={FOLDERS}: no photograph lies in a folder of its person"
+        f" ({names[0]}, ...)."
+      )
   else:
     known = _people(source)
     # By the path, or by as much of its end as the list has.
@@ -171,7 +191,7 @@ def without(near: np.ndarray, people: np.ndarray) -> np.ndarray:
 
 def _lines(path: str) -> List[str]:
   try:
-    text = pathlib.Path(path).read_text(encoding="utf-8")
+    text = pathlib.Path(path).read_text(encoding="utf-8-sig")
   except UnicodeDecodeError as error:
     raise Error(f"{path}: not a text file ({error}).") from error
   return text.strip().splitlines()
@@ -181,16 +201,23 @@ def _people(path: str) -> dict:
   """The person in each photograph of a list."""
   lines = _lines(path)
   rows = list(csv.DictReader(lines)) if path.endswith(".csv") else []
-  if rows and not {"FILE", "SUBJECT_ID"} <= rows[0].keys():
-    raise Error(f"{path}: has no columns FILE and SUBJECT_ID.")
-  known = {row["FILE"]: row["SUBJECT_ID"] for row in rows}
+  columns = ("FILE", "SUBJECT_ID")
+  if rows and not rows[0].keys() >= {*columns}:
+    if len(rows[0]) != 2:
+      raise Error(
+        f"{path}: has no columns {' and '.join(columns)}, nor two alone, of"
+        " photographs and people."
+      )
+    columns = tuple(rows[0])
+  known = {row[columns[0]]: row[columns[1]] for row in rows}
   if not rows:
     for number, line in enumerate(lines, 1):
-      words = re.split(r"[\s,]+", line.strip())
-      if len(words) != 2:
+      # A photograph's name may have blanks, where it has a suffix.
+      words = re.fullmatch(r"([^\s,]+|.*\.\w+)[\s,]+([^\s,]+)", line.strip())
+      if words is None:
         raise Error(
           f"{path}: line {number} is {line!r}, expected a photograph and a"
           " person."
         )
-      known[words[0]] = words[1]
+      known[words[1]] = words[2]
   return known

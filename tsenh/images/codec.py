@@ -25,6 +25,7 @@ from tsenh.training import run_folders
 
 LEARNED = "learned"
 SHIPPED = "images/*/base/config.json"
+OWN_CODEC = "codec"  # In a model's folder, where it is none that is shipped.
 _DIVISOR = 2
 
 
@@ -48,7 +49,7 @@ def step(text: str) -> Step:
   Raises:
     Error: if there is no such layer.
   """
-  kind, *numbers = text.split(":")
+  kind, *numbers = text.split(":") if isinstance(text, str) else ("",)
   good = kind in tsi.KINDS and all(n.isascii() and n.isdigit() for n in numbers)
   if good and kind == LEARNED and not numbers:
     return Step(kind, divisor=0)
@@ -100,7 +101,8 @@ class ImageCodec:
 
     Args:
       images: uint8 [n, size, size, 3], RGB, aligned.
-      layers: what each enhancement layer is coded with; see `step`.
+      layers: what each enhancement layer is coded with, or the only one; see
+        `step`.
       features: float32 [n, dim], to put into the base layer in place of the
         base network's: those of the same faces when they were sharper.
 
@@ -110,6 +112,7 @@ class ImageCodec:
     Raises:
       Error: if these are no such images or features, or no such layers.
     """
+    layers = [layers] if isinstance(layers, str) else layers
     images, steps = self._check(images), [step(text) for text in layers]
     if len(steps) > tsi.MAX_LAYERS:
       raise Error(f"{len(steps)} layers, but {tsi.MAX_LAYERS} are the most.")
@@ -135,7 +138,8 @@ class ImageCodec:
     """
     header = tsi.read_header(data)
     base = tsi.read_base(data, header)
-    found = self.compressor.decompress(base, max_features=header.num_faces)
+    # Its own limit holds: the header's number is nobody's word.
+    found = self.compressor.decompress(base)
     if len(found) != header.num_faces:
       raise Error(
         f"the base layer has {len(found)} features for {header.num_faces}"
@@ -158,8 +162,10 @@ class ImageCodec:
       Error: if the file is damaged or another codec's, or ends within a layer
         that is asked for.
     """
-    most = {"generated": 0, "all": tsi.MAX_LAYERS}.get(layers, layers)
-    if type(most) is not int or most < 0:
+    most = layers
+    if isinstance(layers, str):
+      most = {"generated": 0, "all": tsi.MAX_LAYERS}.get(layers, -1)
+    if not isinstance(most, (int, np.integer)) or most < 0:
       raise Error(f"layers is {layers!r}, expected generated, all or a number.")
     header = tsi.read_header(data)
     if (header.size, header.model_digest) != (self.generator.size, self.digest):
@@ -277,7 +283,9 @@ def load(name: str) -> ImageCodec:
   folder = find(name)
   base, _ = read_part(folder, networks.Base)
   generator, run = read_part(folder, networks.Generator)
-  inner = compressor.load(str(run.config.get("codec")))
+  own = folder / OWN_CODEC
+  codec = own if own.is_dir() else run.config.get("codec")
+  inner = compressor.load(str(codec))
   residual = None
   bound = [
     (inner.transform.digest(), run.config.get("codec_digest")),

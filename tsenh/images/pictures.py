@@ -99,7 +99,7 @@ def decode(data: bytes, kind: str, n: int, size: int) -> np.ndarray:
     Error: if the bytes are no picture of so many tiles. Its size is looked at
       before any memory is taken for it.
   """
-  from PIL import Image
+  from PIL import Image, UnidentifiedImageError
 
   rows, columns = grid(n)
   expected = (columns * size, rows * size)
@@ -110,12 +110,33 @@ def decode(data: bytes, kind: str, n: int, size: int) -> np.ndarray:
           f"a {kind} picture of {picture.size[0]}x{picture.size[1]} pixels,"
           f" expected {expected[0]}x{expected[1]}."
         )
-      pixels = np.asarray(picture.convert("RGB"))
+      if picture.mode != "RGB" or getattr(picture, "n_frames", 1) > 1:
+        raise Error(f"a {kind} picture of another kind than one of RGB.")
+      if not _alone(data, kind):
+        raise Error(f"more or less than a {kind} picture.")
+      pixels = np.asarray(picture)
   except (Error, MemoryError):
     raise
+  except UnidentifiedImageError as error:
+    raise Error(f"no {kind} picture.") from error
   except Exception as error:  # Each of Pillow's codecs has its own.
     raise Error(f"a damaged {kind} picture ({error}).") from error
   return untile(pixels, n, size)
+
+
+def _alone(data: bytes, kind: str) -> bool:
+  """Whether bytes are a picture and nothing else, as far as its frame tells."""
+  if kind == "webp":
+    return int.from_bytes(data[4:8], "little") + 8 == len(data)
+  if kind == "jpeg2000":  # A bare codestream.
+    return data[:2] == b"\xff\x4f" and data[-2:] == b"\xff\xd9"
+  place = 0
+  while kind == "avif" and place < len(data):  # From box to box.
+    length = int.from_bytes(data[place : place + 4], "big")
+    if length < 8:
+      return False
+    place += length
+  return kind != "avif" or place == len(data)
 
 
 def differences(images, others, divisor: int) -> np.ndarray:

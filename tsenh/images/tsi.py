@@ -102,6 +102,8 @@ def read_header(data: bytes) -> Header:
     Error: if it is no `.tsi` file, of another version, damaged, or of more
       pixels than `MAX_PIXELS`.
   """
+  if not isinstance(data, (bytes, bytearray, memoryview)):
+    raise Error(f"expected the bytes of a file, not {type(data).__name__}.")
   if data[:4] != MAGIC:
     raise Error("not a .tsi file (its first bytes are not TSI).")
   if len(data) < HEADER_BYTES:

@@ -68,8 +68,14 @@ _OUTPUT_NAME = flags.DEFINE_string(
 )
 
 
-def settings(shard_size: int = 1) -> extraction.Settings:
+def settings(
+  shard_size: int = 1, find_faces: bool = False
+) -> extraction.Settings:
   """The flags, with what they leave open.
+
+  Args:
+    shard_size: see `extraction.Settings`.
+    find_faces: whether images are photographs for students too, and not crops.
 
   Raises:
     Error: if two of them exclude each other.
@@ -88,7 +94,10 @@ def settings(shard_size: int = 1) -> extraction.Settings:
   preprocessing = face_networks.PRESETS[preset]._replace(**given)
   if preprocessing.whiten and given.keys() & {"mean", "scale"}:
     raise Error("--mean and --scale have no effect with whitening: --nowhiten.")
-  align = _ALIGN.value or ("none" if preset == "student" else preset)
+  usual = preset
+  if preset == "student":
+    usual = "arcface" if find_faces else "none"
+  align = _ALIGN.value or usual
   detector = _DETECTOR.value or ("dlib" if align == "dlib" else "mtcnn")
   return extraction.Settings(
     network,

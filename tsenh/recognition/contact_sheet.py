@@ -4,12 +4,13 @@ import base64
 import collections
 import html
 import io
-from typing import Any, Dict, Iterable, List, NamedTuple, Sequence
+from typing import Any, Dict, Iterable, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
 _SIDE = 160
 _MAX_PICTURES = 500  # Of one kind; what is not shown is in the report's JSON.
+_MAX_NAMES = 10_000  # Of files that were passed over.
 _STYLE = (
   "body{font-family:sans-serif}figure{display:inline-block;margin:4px;"
   "width:170px;vertical-align:top;font-size:11px;overflow-wrap:anywhere}"
@@ -64,7 +65,13 @@ class Report:
     listed: name, reason and whether it was kept, of each that has a reason.
   """
 
-  def __init__(self):
+  def __init__(self, others: Sequence[Tuple[str, str]] = ()):
+    """Begins a report.
+
+    Args:
+      others: name and reason of files that were passed over.
+    """
+    self._others = others
     self.counts: Dict[str, int] = collections.Counter()
     self.listed: List[Dict[str, Any]] = []
     self._kinds = {
@@ -88,6 +95,18 @@ class Report:
         named = ("name", "reason", "kept")
         self.listed.append({key: getattr(finding, key) for key in named})
 
+  def told(self) -> Dict[str, Any]:
+    """The report as JSON; of files that were passed over the first alone."""
+    others = collections.Counter(reason for _, reason in self._others)
+    return {
+      "counts": self.counts,
+      "findings": self.listed,
+      "passed_over": {
+        "counts": others,
+        "listed": [list(other) for other in self._others[:_MAX_NAMES]],
+      },
+    }
+
   def page(self, title: str) -> str:
     """The page, as HTML that needs no other file."""
     title = html.escape(title)
@@ -97,6 +116,9 @@ class Report:
     ]
     for (heading, found), number in zip(self._kinds.items(), self._numbers):
       parts += [f"<h2>{heading} ({number})</h2>", *map(_figure, found)]
+    lines = (f"{name}: {reason}" for name, reason in self._others[:_MAX_NAMES])
+    parts.append(f"<h2>Passed over ({len(self._others)})</h2>")
+    parts += [f"<div>{html.escape(line)}</div>" for line in lines]
     return "\n".join(parts)
 
 

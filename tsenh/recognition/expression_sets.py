@@ -396,9 +396,11 @@ def _kaggle(path: str, rows: List[_Row]) -> _Read:
         raise Error(f"{what}: not of the {row.part} part, as the table says.")
       try:
         pixels = np.array(cells[1].split(), np.int64)
+        if not 0 <= pixels.min() <= pixels.max() <= 255:
+          raise ValueError("a value beyond 8 bits")
         images[row.name] = pixels.reshape(SIZE, SIZE).astype(np.uint8)
       except ValueError as error:
-        raise Error(f"{what}: not {SIZE * SIZE} pixels.") from error
+        raise Error(f"{what}: not {SIZE * SIZE} pixels of 0 to 255.") from error
     return images
 
   return read

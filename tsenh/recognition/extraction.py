@@ -65,11 +65,13 @@ class Extraction(NamedTuple):
     names: str [n], of the photographs that gave a feature, in their order.
     findings: about the others, those of several faces, and, without a reason,
       the first `SHOWN` of the rest.
+    size: pixels of a side of what the network was given.
   """
 
   features: np.ndarray
   names: np.ndarray
   findings: List[Finding]
+  size: int
 
 
 class Extractor:
@@ -121,7 +123,8 @@ class Extractor:
     features = (
       self.network(np.stack(crops)) if crops else np.zeros((0, 0), np.float32)
     )
-    return Extraction(features, np.array(names, np.str_), findings)
+    size = self.network.preprocessing.size
+    return Extraction(features, np.array(names, np.str_), findings, size)
 
   def crop(
     self, image: np.ndarray
@@ -176,8 +179,8 @@ def extract(
     The finished shards, for `read`, in the order of the listing.
 
   Raises:
-    Error: as `Extractor`; if no photograph gave a feature; if the folder is of
-      another extraction, or a process died.
+    Error: as `Extractor`; if the folder is of another extraction, or a process
+      died. Without a finished shard the folder is gone then.
   """
   network = face_networks.digest(settings.network)
   cluster.claim(folder, [settings, network, listing.digest()])
@@ -188,39 +191,34 @@ def extract(
     path = str(folder / f"{number:06}.npz")
     tasks.append((listing.source, entries, settings, path))
   paths = [pathlib.Path(task[-1]) for task in tasks]
-  lost = []
 
   def finished(number):
-    findings = read(paths[number]).findings
-    lost.append(sum(not finding.kept for finding in findings))
-    on_shard(len(tasks[number][1]), findings)
+    on_shard(len(tasks[number][1]), read(paths[number]).findings)
 
-  (engine or functools.partial(_in_processes, workers=workers))(
-    write_shard, tasks, finished
-  )
-  if sum(lost) == len(listing.entries):
-    first = read(paths[0]).findings[0]
-    raise Error(
-      f"{listing.source}: no photograph gave a feature; the first is"
-      f" {first.name}: {first.reason}."
+  try:
+    (engine or functools.partial(_in_processes, workers=workers))(
+      write_shard, tasks, finished
     )
+  finally:
+    if not any(path.exists() for path in paths):
+      remove(folder)
   return paths
 
 
 def remove(folder: pathlib.Path) -> None:
-  """Removes the shards of an extraction that is stored."""
-  shutil.rmtree(folder)
+  """Removes the shards of an extraction that is stored, or given up."""
+  shutil.rmtree(folder, ignore_errors=True)
 
 
 def read(path: pathlib.Path) -> Extraction:
   """Reads a finished shard."""
   with arrays.open_archive(path) as archive:
-    features, names, text = (
+    features, names, text, size = (
       arrays.read_entry(archive, name)
-      for name in ("features", "names", "findings")
+      for name in ("features", "names", "findings", "size")
     )
   findings = [Finding(*values) for values in json.loads(text.tobytes())]
-  return Extraction(features, names, findings)
+  return Extraction(features, names, findings, int(size))
 
 
 def _in_processes(
@@ -280,7 +278,7 @@ def write_shard(
   path: str,
 ) -> None:
   """Writes the shard of some photographs of a listing; a task of `extract`."""
-  listing = photographs.Listing(source, tuple(entries), 0)
+  listing = photographs.Listing(source, tuple(entries))
   found = _extractor(settings)(listing, listing.entries)
   text = json.dumps(found.findings).encode()
   files.write_arrays(
@@ -289,6 +287,7 @@ def write_shard(
       "features": found.features,
       "names": found.names,
       "findings": np.frombuffer(text, np.uint8),
+      "size": np.array(found.size),
     },
   )
 

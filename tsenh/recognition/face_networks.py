@@ -141,7 +141,8 @@ def preset_of(network: str) -> str:
     return "dlib"
   if network in students() or network in map(str, students().values()):
     return "student"
-  tensorflow = pathlib.Path(network).suffix in (".pb", ".keras", ".h5", "")
+  path = pathlib.Path(network)
+  tensorflow = path.is_dir() or path.suffix in (".pb", ".keras", ".h5")
   return "facenet" if tensorflow else "arcface"
 
 
@@ -396,13 +397,19 @@ def _tflite(path, input_name, output_name) -> _Loaded:
       raise Error(f"{path}: takes or gives {kind}, expected float32 or int8.")
   # Converters fix the batch within the graph too, so that of the file stays.
   batch = int(given["shape"][0])
+  shape = [int(d) for d in given["shape_signature"]]
+  free = None in _sides(shape)  # Of any size.
 
   def run(values):
+    if free and values.shape != tuple(
+      interpreter.get_input_details()[0]["shape"]
+    ):
+      interpreter.resize_tensor_input(given["index"], values.shape)
+      interpreter.allocate_tensors()
     interpreter.set_tensor(given["index"], _quantized(values, given))
     interpreter.invoke()
     return _real(interpreter.get_tensor(found["index"]), found)
 
-  shape = [int(d) for d in given["shape"]]
   return _in_batches(_channels_where(shape, run), batch), _sides(shape)
 
 
@@ -463,7 +470,13 @@ def _ncnn(path, input_name, output_name) -> _Loaded:
       failed, feature = extractor.extract(out)
       if failed:
         raise Error(f"{path}: does not run on images of {image.shape[:2]}.")
-      features.append(np.array(feature).reshape(-1))
+      feature = np.array(feature)
+      if max(feature.shape) < feature.size:
+        raise Error(
+          f"{path}: gives {list(feature.shape)} numbers for a face, expected a"
+          f" row; does it take images of {image.shape[0]} pixels?"
+        )
+      features.append(feature.reshape(-1))
     return np.stack(features)
 
   return run, (None, None)

@@ -1,5 +1,6 @@
 """Which feature belongs to which image: both are known by names."""
 
+import collections
 import pathlib
 from typing import Iterable, Sequence
 
@@ -8,27 +9,48 @@ import numpy as np
 from tsenh.base.errors import Error
 from tsenh.data.feature_sets import FeatureSet
 from tsenh.recognition.image_sets import ImageSet
+from tsenh.recognition.photographs import SUFFIXES
+
+
+def _path(name: str) -> str:
+  """A name without an image's suffix; a person's number may follow a dot."""
+  path = pathlib.PurePosixPath(name)
+  known = path.suffix.lower() in SUFFIXES
+  return str(path.with_suffix("") if known else path)
 
 
 def _stem(name: str) -> str:
-  return pathlib.PurePosixPath(name).stem
+  return pathlib.PurePosixPath(_path(name)).name
+
+
+_WAYS = (str, _path, _stem)
 
 
 def rows(names: Iterable[str], of: Iterable[str]) -> np.ndarray:
   """Where each name is in a list: int64, -1 where it is not.
 
-  Names are compared whole and, where that finds nothing, without folders and
-  suffix: LFW's features are called as in pairs.txt, its images are files.
+  Names are compared whole; where that finds nothing, without an image's suffix;
+  and then without folders: LFW's features are called as in pairs.txt, its
+  images are files. What several of the list are called then is none of them.
 
   Args:
     names: to be found.
     of: the list.
   """
   of = list(of)
-  whole = {name: row for row, name in enumerate(of)}
-  stems = {_stem(name): row for row, name in enumerate(of)}
+  found = []
+  for way in _WAYS:
+    called = [way(name) for name in of]
+    count = collections.Counter(called)
+    found.append({c: row for row, c in enumerate(called) if count[c] == 1})
   return np.array(
-    [whole.get(name, stems.get(_stem(name), -1)) for name in names], np.int64
+    [
+      next(
+        (rows[way(n)] for way, rows in zip(_WAYS, found) if way(n) in rows), -1
+      )
+      for n in names
+    ],
+    np.int64,
   )
 
 

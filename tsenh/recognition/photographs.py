@@ -4,6 +4,7 @@ Nothing of what a file holds ends a run: a photograph that cannot be read is an
 `Error` with its reason, for whoever asks for that photograph alone.
 """
 
+import contextlib
 import hashlib
 import io
 import lzma
@@ -12,8 +13,9 @@ import pathlib
 import stat
 import tarfile
 import warnings
+import zipfile
 import zlib
-from typing import Iterable, Iterator, NamedTuple, Tuple
+from typing import Iterable, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 
@@ -41,12 +43,18 @@ class Entry(NamedTuple):
     path: of the file, or "" in a tar file.
     offset: of its bytes in a tar file.
     size: of the file, in bytes.
+    changed: when it was, in nanoseconds.
   """
 
   name: str
   path: str
   offset: int
   size: int
+  changed: int
+
+
+# Takes name and reason of what is passed over.
+_Others = List[Tuple[str, str]]
 
 
 class Listing(NamedTuple):
@@ -55,16 +63,16 @@ class Listing(NamedTuple):
   Attributes:
     source: the folder or tar file.
     entries: by name in a folder, in the order of the archive in a tar file.
-    others: files that were passed over for their suffix.
+    others: name and reason of whatever was passed over.
   """
 
   source: str
   entries: Tuple[Entry, ...]
-  others: int
+  others: Tuple[Tuple[str, str], ...] = ()
 
   def digest(self) -> str:
-    """SHA-256 of names and sizes: whether this is the same list."""
-    lines = (f"{entry.name}\0{entry.size}\n" for entry in self.entries)
+    """SHA-256 of names, sizes and times: whether these are the same files."""
+    lines = (f"{e.name}\0{e.size}\0{e.changed}\n" for e in self.entries)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -76,21 +84,30 @@ def find(source: str) -> Listing:
   Raises:
     Error: if there are none, or the tar file cannot be read.
   """
+  others: _Others = []
   if os.path.isdir(source):
-    files = list(_in_folder(source))
-  elif os.path.isfile(source):
-    files = list(_in_tar(source))
-  else:
+    files = sorted(_in_folder(source, others))
+  elif not os.path.isfile(source):
     raise Error(f"{source}: neither a folder nor a tar file.")
-  chosen = [
-    f for f in files if pathlib.PurePath(f.name).suffix.lower() in SUFFIXES
-  ]
+  elif zipfile.is_zipfile(source):
+    raise Error(
+      f"{source}: a zip file, expected a folder or a tar file; packed faces"
+      " (.npz) are for train_student and evaluate_student."
+    )
+  else:
+    files = list(_in_tar(source, others))
+  chosen = []
+  for file in files:
+    if pathlib.PurePath(file.name).suffix.lower() in SUFFIXES:
+      chosen.append(file)
+    else:
+      others.append((file.name, "not the suffix of a photograph"))
   if not chosen:
     raise Error(
       f"{source}: no photographs among {len(files)} files"
       f" ({', '.join(sorted(SUFFIXES))})."
     )
-  return Listing(source, tuple(chosen), len(files) - len(chosen))
+  return Listing(source, tuple(chosen), tuple(sorted(others)))
 
 
 def read(source: str, entries: Iterable[Entry]) -> Iterator[bytes]:
@@ -141,9 +158,14 @@ def decode(data: bytes) -> np.ndarray:
   with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Of size, which is looked at here.
     try:
-      image = Image.open(io.BytesIO(data), formats=_FORMATS)
-      if image.format in ("JPEG", "MPO") and _pixels(image) > MAX_PIXELS:
-        image.draft(image.mode, (image.width // 2, image.height // 2))
+      with _unlimited(Image):
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+      if image.format in ("JPEG", "MPO"):
+        width, height, shrink = *image.size, 1
+        while width * height > MAX_PIXELS * shrink**2 and shrink < 8:
+          shrink *= 2
+        if shrink > 1:
+          image.draft(image.mode, (width // shrink, height // shrink))
       if _pixels(image) > MAX_PIXELS:
         raise Error(f"too large: {image.width} x {image.height} pixels")
       image.load()
@@ -159,27 +181,38 @@ def decode(data: bytes) -> np.ndarray:
       raise Error(str(reason) or type(error).__name__) from error
 
 
-def _in_folder(source: str) -> Iterator[Entry]:
-  found = []
-  for folder, folders, files in os.walk(source):
-    folders.sort()
-    for file in files:
-      path = os.path.join(folder, file)
-      name = pathlib.Path(path).relative_to(source).as_posix()
-      size = os.lstat(path).st_size
-      found.append(Entry(_printable(name), path, 0, size))
-  return iter(sorted(found))
+def _in_folder(source: str, others: _Others) -> Iterator[Entry]:
+  def name_of(path):
+    return _printable(pathlib.Path(path).relative_to(source).as_posix())
+
+  def unreadable(error):
+    others.append((name_of(error.filename), error.strerror))
+
+  for folder, folders, files in os.walk(source, onerror=unreadable):
+    for path in (os.path.join(folder, inner) for inner in folders):
+      if os.path.islink(path):
+        others.append((name_of(path), "a link to a folder"))
+    for path in (os.path.join(folder, file) for file in files):
+      found = os.lstat(path)
+      yield Entry(name_of(path), path, 0, found.st_size, found.st_mtime_ns)
 
 
-def _in_tar(source: str) -> Iterator[Entry]:
+def _in_tar(source: str, others: _Others) -> Iterator[Entry]:
   seen = set()
   try:
     with tarfile.open(source) as archive:
       for member in archive:
         name = _printable(member.name.removeprefix("./"))
-        if member.isfile() and not member.issparse() and name not in seen:
+        if member.isdir():
+          continue
+        if not member.isfile() or member.issparse():
+          others.append((name, "a link, or not a regular file"))
+        elif name in seen:
+          others.append((name, "a second file of this name"))
+        else:
           seen.add(name)
-          yield Entry(name, "", member.offset_data, member.size)
+          changed = int(member.mtime * 1e9)
+          yield Entry(name, "", member.offset_data, member.size, changed)
   except _NOT_WHOLE as error:
     raise Error(f"{source}: not a whole tar file ({error}).") from error
 
@@ -189,6 +222,16 @@ def _printable(name: str) -> str:
   return name.encode("utf-8", "surrogateescape").decode(
     "utf-8", "backslashreplace"
   )
+
+
+@contextlib.contextmanager
+def _unlimited(module) -> Iterator[None]:
+  """Lifts Pillow's own limit of pixels, while a header alone is read."""
+  limit, module.MAX_IMAGE_PIXELS = module.MAX_IMAGE_PIXELS, None
+  try:
+    yield
+  finally:
+    module.MAX_IMAGE_PIXELS = limit
 
 
 def _bytes(file, size: int):
