@@ -31,7 +31,12 @@ def differences(first: Any, second: Any, key: str = "") -> Iterator[str]:
 
 
 def _alike(first: Any, second: Any) -> bool:
-  """Whether two values are equal, floats but for their last digits."""
+  """Whether two values are equal, floats but for their last digits.
+
+  An option that is off may be left out.
+  """
+  if first is False and second is None:
+    return True
   if isinstance(first, list) and isinstance(second, list):
     return len(first) == len(second) and all(map(_alike, first, second))
   if isinstance(first, float) and isinstance(second, float):

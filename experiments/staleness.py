@@ -17,10 +17,12 @@ UNNAMED = "recorded before results named their code"
 # What was made again: its `name`, and the digests of files `before`, as it was
 # recorded, and `after`, as it was made again.
 REPLAYS = provenance.ROOT / "experiments" / "results" / "replays.json"
-# What may differ: where it was made, when, by which commit, and how fast.
+# What may differ: where it was made, when, by which commit, and how fast; and
+# what a training showed of its last epoch: its weights have a digest.
 _OF_ITS_RUN = {
   *("command", "date", "versions", "git_commit", "git_dirty", "code"),
-  *("codec", "enhancer", "commits", "wall_time_seconds"),
+  *("codec", "enhancer", "network", "model", "commits"),
+  *("wall_time_seconds", "last_epoch"),
 }
 
 

@@ -140,6 +140,11 @@ def test_a_half_without_features_is_taken_for_hidden(faces):
   masked = faces.images.copy()
   masked[:, 24:] = 120 + random.integers(-6, 7, masked[:, 24:].shape)
   assert {expressions.hidden_half(face) for face in masked} == {"lower"}
+  # A headset of which the box of the face holds less than a half.
+  for rows, half in ((14, "upper"), (18, "upper"), (10, "none")):
+    worn = faces.images.copy()
+    worn[:, :rows] = 20
+    assert {expressions.hidden_half(face) for face in worn} == {half}
 
 
 def test_mixed_hides_nothing_or_either_half():

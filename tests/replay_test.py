@@ -70,6 +70,8 @@ def test_differences_are_told_and_those_of_the_run_left_out():
     representatives.differences({"x": [0.5, 1]}, {"x": [0.5 + 1e-9, 1]})
   )
   assert list(representatives.differences({"x": [0.5]}, {"x": [0.5, 1]}))
+  assert not list(representatives.differences({"off": False}, {}))
+  assert list(representatives.differences({"off": True}, {}))
   assert list(representatives.differences({"x": 1, "y": 2}, {"x": 1}))
   assert not list(representatives.differences({"x": 1}, {"x": 1, "y": 2}))
   digests = ({"x": {"codec_digest": digest}} for digest in "ab")

@@ -33,7 +33,9 @@ _TURN, _ZOOM, _SHIFT = 0.2, 0.12, 4  # Radians, a share, pixels.
 _CONTRAST, _BRIGHTNESS = 0.3, 0.1  # Shares of the range of grey.
 _CUT_OUT = 12  # Pixels of a side.
 _GREY = 127.5
-_FLAT = 0.35  # Ours; see docs/expressions.md.
+# Ours; see docs/expressions.md. A half is hidden if its deviation is below this
+# share of the other's, or that of its outer rows below another.
+_FLAT, _OUTER, _FLAT_OUTER = 0.35, 14, 0.15
 
 _Layers = tf.keras.layers
 
@@ -113,12 +115,18 @@ def hidden_half(face: np.ndarray) -> str:
     face: uint8 [SIZE, SIZE].
 
   Returns:
-    One of `OCCLUSIONS`: a half whose deviation is below `_FLAT` of the other's.
+    One of `OCCLUSIONS`.
   """
-  upper, lower = (half.std() for half in np.split(face.astype(float), 2))
-  if upper < _FLAT * lower:
-    return "upper"
-  return "lower" if lower < _FLAT * upper else "none"
+  face = face.astype(float)
+  upper, lower = np.split(face, 2)
+  for name, half, outer, other in (
+    ("upper", upper, face[:_OUTER], lower),
+    ("lower", lower, face[-_OUTER:], upper),
+  ):
+    seen = other.std()
+    if half.std() < _FLAT * seen or outer.std() < _FLAT_OUTER * seen:
+      return name
+  return "none"
 
 
 def cross_entropy(logits, targets):
