@@ -71,7 +71,7 @@ def test_bits_are_compared_with_the_fine_grains(folder):
     row["grains"]: float(row["bits against the fine grain's, %"])
     for row in cells(grains.render_grains_rates(folder))
   }
-  assert found["both"] < 0 < found["coarse"]
+  assert found["both grains"] < 0 < found["coarse grain"]
 
 
 def test_people_who_were_seen_stand_beside_others(folder):

@@ -136,8 +136,9 @@ def render_grains(folder: pathlib.Path) -> str:
 
 def render_grains_rates(folder: pathlib.Path) -> str:
   """Bits at equal TAR at FAR 1e-4, against the fine grain's (Bjontegaard)."""
-  rows = []
-  for network, study in measurements.studies(folder, "ablation").items():
+
+  def render(_, study: reader.Study) -> str:
+    rows = []
     frame = reader.summary(study).query("family == 'pro'")
     curves = {
       variant: list(zip(points["bits"], points[_METRIC]))
@@ -147,9 +148,11 @@ def render_grains_rates(folder: pathlib.Path) -> str:
       if variant != "fine" and "fine" in curves:
         value = rates.bd_rate(curves["fine"], curve)
         value = value if isinstance(value, str) else f"{value:+.1f}"
-        row = {"network": network, "grains": variant}
+        row = {"grains": _GRAINS[variant]}
         rows.append({**row, "bits against the fine grain's, %": value})
-  return tables.markdown(rows)
+    return tables.markdown(rows)
+
+  return _each(folder, render)
 
 
 def render_grains_tests(folder: pathlib.Path) -> str:
