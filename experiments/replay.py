@@ -51,10 +51,6 @@ _DRY_RUN = flags.DEFINE_bool(
 _SHARED = flags.DEFINE_string(
   "shared", "../shared", "Folder of images and networks that are not shipped."
 )
-_ONLY = flags.DEFINE_string(
-  "only", "", "Plans whose results are made again, with commas; all by default."
-)
-
 # The folder of each plan's results.
 _FOLDERS = {
   "paper": "paper",
@@ -67,6 +63,12 @@ _FOLDERS = {
   "grains": "grains",
   "ablation": "ablation",
 }
+_PLANS = flags.DEFINE_multi_enum(
+  "plan",
+  None,
+  [*_FOLDERS, "lowres", "expression"],
+  "Whose results are made again; may be repeated. (default: all)",
+)
 
 
 class _Work(NamedTuple):
@@ -124,9 +126,8 @@ def _stale() -> Iterator[Tuple[_Work, Dict[str, Dict[str, Any]]]]:
   """What is to be made again."""
   for work in _all_work():
     recorded = pathlib.Path(_RESULTS.value) / work.folder
-    name = work.name.split("/")[0]
-    wanted = not _ONLY.value or name in _ONLY.value.split(",")
-    if wanted and recorded.is_dir():
+    plan = work.name.split("/")[0]
+    if plan in (_PLANS.value or [plan]) and recorded.is_dir():
       found = representatives.chosen(recorded, work.make("runs", "results"))
       if found:
         yield work, found

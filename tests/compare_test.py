@@ -72,6 +72,10 @@ def test_a_codec_of_unknown_features_asks_for_a_test_set(run, photos):
       "pro-1e-5 is for features of fullrank, not of dlib.",
     ),
     (
+      ["a.png", "b.jpg", "--network=student-16"],
+      "dlib-pro-1e-5-e282 is for features of dlib, not of student-16.",
+    ),
+    (
       ["a.png", "b.jpg", "--codec=pro-1e-5", "--network=student-16"],
       "student-16: the threshold of sharp faces is not its own",
     ),

@@ -90,11 +90,12 @@ def test_nothing_found_is_told_and_another_extraction_is_not_mixed(
   run, photos, tmp_path
 ):
   alone = tmp_path / "alone"
-  alone.mkdir()
-  shutil.copy(photos / "i.png", alone)
+  (alone / "who").mkdir(parents=True)
+  shutil.copy(photos / "i.png", alone / "who")
   flags = ("--images=alone", "--network=dlib", "--output=x.npz")
+  flags = (*flags, "--identities=folders")
   process = run(COMMAND, *flags, cwd=tmp_path, check=False)
-  assert b"the first is i.png: no face found" in process.stderr
+  assert b"the first is who/i.png: no face found" in process.stderr
   names = {path.name for path in tmp_path.iterdir()}
   assert names == {"alone", "x.report.json", "x.report.html"}
   listing = photographs.find(str(alone))

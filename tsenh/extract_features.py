@@ -157,7 +157,7 @@ def main(*beam_flags):
       near.append(close)
   names = np.concatenate(names)
   people = np.full(len(names), -1)
-  if _IDENTITIES.value:
+  if _IDENTITIES.value and len(names):
     people = protocols.identities(_IDENTITIES.value, names.tolist())
   kept = np.ones(len(names), bool)
   if near:

@@ -28,12 +28,6 @@ RAW_SHARE = 1 / 8  # Of the changes, those that nothing is repaired after.
 Mutate = Callable[[bytes], bytes]
 
 
-def mutate_file(data: bytes, mutate: Mutate, rng: random.Random) -> bytes:
-  """Changes bytes of a `.tsf` file and repairs its checksums, or does not."""
-  changed = mutate(data)
-  return changed if rng.random() < RAW_SHARE else repaired(changed)
-
-
 def repaired(data: bytes) -> bytes:
   """A `.tsf` file with all checksums and an index that fit what it holds."""
   end = bitstream.HEADER_BYTES
@@ -55,12 +49,6 @@ def repaired(data: bytes) -> bytes:
   return b"".join(parts)
 
 
-def mutate_image(data: bytes, mutate: Mutate, rng: random.Random) -> bytes:
-  """As `mutate_file`, of a `.tsi` file."""
-  changed = mutate(data)
-  return changed if rng.random() < RAW_SHARE else repaired_image(changed)
-
-
 def repaired_image(data: bytes) -> bytes:
   """A `.tsi` file with checksums and lengths that fit what it holds."""
   end = tsi.HEADER_BYTES
@@ -80,6 +68,17 @@ def repaired_image(data: bytes) -> bytes:
     crc = zlib.crc32(head + payload)
     parts += [head, struct.pack("<I", crc), payload]
   return b"".join(parts)
+
+
+def mutate_file(
+  data: bytes,
+  mutate: Mutate,
+  rng: random.Random,
+  repair: Callable[[bytes], bytes] = repaired,
+) -> bytes:
+  """Changes bytes of a file and repairs its checksums, or does not."""
+  changed = mutate(data)
+  return changed if rng.random() < RAW_SHARE else repair(changed)
 
 
 def mutate_archive(data: bytes, mutate: Mutate, rng: random.Random) -> bytes:

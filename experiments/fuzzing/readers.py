@@ -325,7 +325,7 @@ READERS = {
   "tsi": Reader(
     image_seeds,
     read_image,
-    mutations.mutate_image,
+    functools.partial(mutations.mutate_file, repair=mutations.repaired_image),
     ("tsenh/images/pictures.py", "tsenh/images/tsi.py"),
   ),
   "npy": Reader(

@@ -26,6 +26,12 @@ _GRAINS = {
 }
 # What has no weight in its name.
 _ALONE = {"fine": "none", "coarse": "contrastive alone"}
+# What is tested: the column of runs, and what `tables.tested` calls it. The
+# coarse term sees directions alone, so accuracy is that of unit vectors.
+_TESTED = {
+  "accuracy, normalized": ("n_hits", "accuracy"),
+  **{name: ("dense", name) for name, far in tables.TESTED.items() if far},
+}
 _SIDES = ("seen", "unseen")
 _TRIED = re.compile(
   r"pro\+(?P<term>[a-z]+)(?P<weight>\de\d+)?-(?P<rate>\de-\d)"
@@ -63,7 +69,7 @@ def _grain(network: str, study: reader.Study) -> Iterator[Dict[str, Any]]:
   fine = study.runs.query("family == 'pro' and variant == 'fine'")
   for _, row in frame[frame["variant"] != "fine"].iterrows():
     own = row["runs"].set_index("seed")
-    for name, (key, of) in _tested().items():
+    for name, (key, of) in _TESTED.items():
       base = rates.interpolate_seeds(fine, key, row["bits"])
       more = {"part": "grain", "network": network}
       test = tables.tested(study, of, row, base, own[key], False, **more)
@@ -78,20 +84,10 @@ def _enhanced(network: str, study: reader.Study) -> Iterator[Dict[str, Any]]:
     same = (runs[keys] == row[keys]).all(axis=1) & (runs["family"] == "pro")
     plain = runs[same].set_index("seed")
     own = row["runs"].set_index("seed")
-    for name, (key, of) in _tested().items():
+    for name, (key, of) in _TESTED.items():
       more = {"part": "enhanced", "network": network}
       test = tables.tested(study, of, row, plain[key], own[key], True, **more)
       yield test and {**test, "of": name}
-
-
-def _tested() -> Dict[str, Tuple[str, str]]:
-  """What is tested: the column of runs, and what `tables.tested` calls it.
-
-  The coarse term sees directions alone, so accuracy is that of unit vectors.
-  """
-  names = {"accuracy, normalized": ("n_hits", "accuracy")}
-  far = (name for name, metric in tables.TESTED.items() if metric)
-  return {**names, **{name: ("dense", name) for name in far}}
 
 
 def comparisons(folder: pathlib.Path) -> pd.DataFrame:

@@ -283,9 +283,10 @@ def load(name: str) -> ImageCodec:
   folder = find(name)
   base, _ = read_part(folder, networks.Base)
   generator, run = read_part(folder, networks.Generator)
-  own = folder / OWN_CODEC
-  codec = own if own.is_dir() else run.config.get("codec")
-  inner = compressor.load(str(codec))
+  codec = run.config.get("codec")
+  inner = compressor.load(
+    str(folder / OWN_CODEC if codec == OWN_CODEC else codec)
+  )
   residual = None
   bound = [
     (inner.transform.digest(), run.config.get("codec_digest")),

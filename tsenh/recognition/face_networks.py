@@ -401,9 +401,7 @@ def _tflite(path, input_name, output_name) -> _Loaded:
   free = None in _sides(shape)  # Of any size.
 
   def run(values):
-    if free and values.shape != tuple(
-      interpreter.get_input_details()[0]["shape"]
-    ):
+    if free and interpreter.tensor(given["index"])().shape != values.shape:
       interpreter.resize_tensor_input(given["index"], values.shape)
       interpreter.allocate_tensors()
     interpreter.set_tensor(given["index"], _quantized(values, given))
