@@ -33,6 +33,7 @@ REPORT = [
   "matplotlib>=3.7",
   "pandas>=2.0,<3",
   "bjontegaard>=1.3,<2",
+  "flip-evaluator>=1.7,<2",
   "Markdown>=3.5",
 ]
 # Photographs, and what finds faces in them; from Python 3.10 on.
@@ -82,7 +83,10 @@ setuptools.setup(
     ],
   },
   # Their features are part of a clone alone, and so are these.
-  exclude_package_data={"tsenh.trained": ["rank64-*/*", "dlib-*/*"]},
+  # The learned layer of images is as large as what is left below 45 MB.
+  exclude_package_data={
+    "tsenh.trained": ["rank64-*/*", "dlib-*/*", "images/*/residual/*"]
+  },
   install_requires=[
     # The last full release of tensorflow-compression, and what it fits.
     "tensorflow==2.14.1",

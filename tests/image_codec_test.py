@@ -11,9 +11,8 @@ from PIL import Image
 
 from experiments.fuzzing import mutations
 from tsenh.base.errors import Error
-from tsenh.coding import entropy
 from tsenh.data import feature_sets
-from tsenh.images import codec, networks, tsi
+from tsenh.images import codec, conditional, networks, residual, tsi
 from tsenh.recognition import image_sets, matching
 from tsenh.training import run_folders
 
@@ -25,9 +24,12 @@ def untrained(tmp_path_factory):
   inner = codec.compressor.load("pro-3e-5")
   base = networks.Base(64, 128, 4)
   generator = networks.Generator(64, 128, 4)
-  coder = networks.ResidualCoder(64, 4, 2)
-  faces = np.random.default_rng(0).integers(0, 256, [9, 64, 64, 3], np.uint8)
-  tables = entropy.fit_coder(coder.encode(faces, faces[::-1]))
+  coder = residual.ResidualCoder(64, 128, 4, 8, 32)
+  faces = image_sets.load(str(FACES64))
+  faces = np.stack([*faces.decode(range(len(faces.names)), 64)])
+  coder.begin(faces)
+  found = coder.encode(faces, np.zeros([len(faces), 128], np.int32), 50)
+  tables = conditional.ConditionalCoder.fit(*found)
   for model, about, coded in (
     (base, {}, None),
     (
@@ -55,7 +57,7 @@ def model(untrained):
 
 def test_features_and_images_come_back_layer_by_layer(model, faces64):
   faces = faces64[:5]
-  layers = ["learned", "webp:20", "avif:60"]
+  layers = ["learned:50", "webp:20", "avif:60"]
   data = model.compress(faces, layers)
   features = model.features(data)
   expected = model.compressor.decompress(
@@ -106,27 +108,73 @@ def test_what_no_codec_takes_is_refused(model, faces64):
     "webp",
     "webp:101",
     "webp:5:0",
-    "learned:3",
+    "learned",
+    "learned:50:2",
+    "learned:101",
     "avif:-1",
   ):
     with pytest.raises(Error, match="no layer"):
       model.compress(faces64[:1], [layer])
   with pytest.raises(Error, match="17 layers, but 16"):
-    model.compress(faces64[:1], ["learned"] * 17)
+    model.compress(faces64[:1], ["learned:1"] * 17)
   data = model.compress(faces64[:1], [])
   for layers in ("feature", -1, 1.0, ["generated"], None):
     with pytest.raises(Error, match="expected generated, all or a number"):
       model.decompress(data, layers)
   alone = dataclasses.replace(model, residual=None)
   with pytest.raises(Error, match="has no learned enhancement layer"):
-    alone.compress(faces64[:1], ["learned"])
+    alone.compress(faces64[:1], ["learned:50"])
+  other = networks.Generator(64, 128, 4, seed=1)
+  another = dataclasses.replace(model, generator=other)
   with pytest.raises(Error, match="written with another model"):
+    another.decompress(data)
+  assert len(another.features(data)) == 1  # That takes no model.
+
+
+def test_all_but_learned_layers_is_read_without_them(model, faces64):
+  data = model.compress(faces64[:2], ["webp:10", "learned:30"])
+  alone = dataclasses.replace(model, residual=None)
+  np.testing.assert_array_equal(
+    alone.decompress(data, 1), model.decompress(data, 1)
+  )
+  with pytest.raises(Error, match="layer 2: .* a clone of the repository"):
     alone.decompress(data)
-  assert len(alone.features(data)) == 1  # That takes no model.
+  coder, tables = model.residual
+  other = residual.ResidualCoder(64, 128, 4, 8, 32, seed=1)
+  another = dataclasses.replace(model, residual=(other, tables))
+  with pytest.raises(Error, match="layer 2: learned by another model"):
+    another.decompress(data)
+
+
+def test_quality_is_rate_and_fidelity(model, faces64):
+  sizes, errors = [], []
+  for quality in (0, 20, 40):
+    data = model.compress(faces64, f"learned:{quality}")
+    sizes.append(len(data))
+    images = model.decompress(data)
+    errors.append(np.square(images.astype(float) - faces64).mean())
+  assert sizes == sorted(sizes) and sizes[-1] > 1.1 * sizes[0]
+  assert errors == sorted(errors, reverse=True)
+
+
+def test_a_codec_of_its_own_knows_of_no_base(untrained, faces64):
+  model = codec.load(str(untrained))
+  coder, tables = model.residual
+  alone = residual.AloneCoder(64, 128, 4, 8, 32)
+  alone.assign(coder.arrays())
+  codec_alone = dataclasses.replace(model, residual=(alone, tables))
+  features = feature_sets.load("lfw").features[:8]
+  images = [
+    found.decompress(found.compress(faces64[:4], "learned:60", given))
+    for found in (codec_alone, model)
+    for given in (features[:4], features[4:])
+  ]
+  np.testing.assert_array_equal(images[0], images[1])
+  assert np.abs(images[2].astype(int) - images[3]).max() > 1
 
 
 def test_files_that_lie_are_refused(model, faces64):
-  data = model.compress(faces64[:2], ["learned", "webp:5"])
+  data = model.compress(faces64[:2], ["learned:50", "webp:5"])
   header = tsi.read_header(data)
   base, layers = tsi.read_base(data, header), tsi.read_layers(data, header)
   more = header._replace(num_faces=3)
@@ -138,12 +186,19 @@ def test_files_that_lie_are_refused(model, faces64):
   swapped = [layers[1]._replace(payload=layers[0].payload)]
   with pytest.raises(Error, match="enhancement layer 1: no webp"):
     model.decompress(tsi.pack(header, base, swapped))
-  for bad in (b"", b"\1\0\0\0", layers[1].payload):
+  digest, good = layers[0].payload[:8], layers[0].payload[8:]
+  for bad, message in (
+    (b"", "another model"),
+    (layers[1].payload, "another model"),
+    (digest, "fewer than four bytes"),
+    (digest + b"\xff\xff\xff\xff", "ends within its first string"),
+    (digest + b"\1\0\0\0\0", "enhancement layer 1: "),
+    (digest + good + b"more", "does not end where its codes do"),
+  ):
     forged = [layers[0]._replace(payload=bad)]
-    try:
+    with pytest.raises(Error, match=message) as found:
       model.decompress(tsi.pack(header, base, forged))
-    except Error as error:
-      assert str(error).startswith("enhancement layer 1: ")
+    assert str(found.value).startswith("enhancement layer 1: ")
 
 
 def test_a_header_does_not_say_how_much_a_base_may_hold(model, faces64):
@@ -219,7 +274,7 @@ def test_from_training_to_files_and_back_by_commands(run, tmp_path):
   for part, more in (
     ("base", ["--width=4"]),
     ("generator", ["--width=2"]),
-    ("residual", ["--width=4", "--code_channels=2"]),
+    ("residual", ["--width=4", "--code_dim=32"]),
   ):
     arguments = [f"--part={part}", "--epochs=1", "--batch_size=16", *more]
     arguments += ["--features=lfw", "--output=model", faces]
@@ -241,7 +296,7 @@ def test_from_training_to_files_and_back_by_commands(run, tmp_path):
     "--model=model",
     f"--input={FACES64}",
     "--features=lfw",
-    "--layers=learned,webp:10",
+    "--layers=learned:40,webp:10",
     "--output=faces.tsi",
     cwd=tmp_path,
   )

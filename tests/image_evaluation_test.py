@@ -56,6 +56,20 @@ def test_ms_ssim_is_one_for_the_same_and_falls_with_noise():
   assert evaluation.ms_ssim(images, noisy.astype(np.uint8)).max() < 0.98
 
 
+def test_flip_is_nothing_for_the_same_and_grows_with_the_difference():
+  random = np.random.default_rng(0)
+  images = random.integers(0, 256, [3, 64, 64, 3], np.uint8)
+  nearer, further = (
+    np.clip(images + random.normal(0, sigma, images.shape), 0, 255)
+    for sigma in (10, 40)
+  )
+  np.testing.assert_array_equal(evaluation.flip(images, images), np.zeros(3))
+  small = evaluation.flip(images, nearer.astype(np.uint8))
+  large = evaluation.flip(images, further.astype(np.uint8))
+  assert small.shape == (3,) and (0 < small).all()
+  assert (small < large).all() and (large < 1).all()
+
+
 def test_a_curve_has_nothing_below_its_first_point_and_is_linear_between():
   curve = [(100.0, np.array([0, 1])), (200.0, np.array([1, 1]))]
   assert evaluation.at_rate(curve, 99).tolist() == [0, 0]
@@ -83,6 +97,9 @@ def test_half_the_bytes_at_every_quality_is_minus_fifty_percent():
   ]
   tested = [{**p, "bytes_per_face": p["bytes_per_face"] / 2} for p in anchor]
   assert abs(evaluation.bd_rate(anchor, tested, "psnr") + 50) < 1e-6
+  errors = [{**p, "flip": 1 / p["psnr"]} for p in anchor]
+  halves = [{**p, "bytes_per_face": p["bytes_per_face"] / 2} for p in errors]
+  assert abs(evaluation.bd_rate(errors, halves, "flip") + 50) < 1e-6
   apart = [{**p, "psnr": p["psnr"] + 100} for p in anchor]
   assert np.isnan(evaluation.bd_rate(anchor, apart, "psnr"))
 

@@ -1,17 +1,22 @@
 """The networks of the layered codec and what they are trained for."""
 
+import fractions
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tsenh.base.errors import Error
-from tsenh.images import losses, networks
+from tsenh.images import losses, networks, residual
 
 SMALL = {"size": 32, "width": 4}
 KINDS = {
   networks.Base: {**SMALL, "feature_dim": 8},
   networks.Generator: {**SMALL, "feature_dim": 8},
-  networks.ResidualCoder: {**SMALL, "code_channels": 3},
+  residual.ResidualCoder: {
+    **SMALL,
+    **{"low_dim": 8, "code_channels": 8, "code_dim": 48},
+  },
 }
 
 
@@ -80,22 +85,88 @@ def test_the_generator_draws_the_direction_of_a_feature_alone():
   assert np.abs(generator.images(-features).astype(int) - drawn).max() > 1
 
 
-def test_the_residual_coder_codes_integers_and_adds_to_what_is_drawn():
-  coder = networks.ResidualCoder(**KINDS[networks.ResidualCoder], clip=2.0)
+def residual_coder(seed=0, kind=residual.ResidualCoder):
+  return kind(**KINDS[residual.ResidualCoder], seed=seed)
+
+
+def test_a_code_begins_as_principal_components():
+  faces = networks.to_bytes(
+    np.random.default_rng(0).normal(0.5, 0.2, [100, 4, 4, 3])
+  ).repeat(8, 1).repeat(8, 2)
+  coder = residual_coder()
+  coder.begin(faces)
+  latent = coder.latent(networks.to_unit(faces))
+  drawn = tf.zeros([100, 32, 32, 3])
+  image = coder.draw(latent, drawn, tf.fill([100, 1], 50.0))
+  np.testing.assert_allclose(image, networks.to_unit(faces), atol=1e-3)
+  # Orthonormal: squared errors of codes are those of pixels.
+  moved = coder.draw(latent + 1.0, drawn, tf.fill([100, 1], 50.0))
+  errors = tf.reduce_sum(tf.square(moved - image), [1, 2, 3])
+  np.testing.assert_allclose(errors, coder.code_dim * (200 / 255) ** 2, 0.01)
+  with pytest.raises(Error, match="100 faces have no 101 principal"):
+    residual.ResidualCoder(32, 8, 4, 8, 101).begin(faces)
+
+
+def test_what_a_reader_has_is_what_a_writer_rounded():
+  coder, quality = residual_coder(), 60
   faces, drawn = images(5), images(5, 1)
-  codes = coder.encode(faces, drawn)
-  assert codes.shape == (5, 4 * 4 * 3) and codes.dtype == np.int32
-  assert np.abs(codes).max() <= 2
-  latent = coder.latent(*map(networks.to_unit, (faces, drawn))).numpy()
-  assert np.abs(codes - latent).max() <= 0.5 + 1e-4
-  decoded = coder.decode(codes, drawn)
-  expected = coder.decode_latent(
-    codes.astype(np.float32), networks.to_unit(drawn)
+  base = np.random.default_rng(0).integers(-3, 4, [5, 8]).astype(np.int32)
+  side, codes, octaves = coder.encode(faces, base, quality)
+  assert side.dtype == codes.dtype == np.int32
+  np.testing.assert_array_equal(octaves, coder.scales(side, base, quality))
+  means, _ = coder.exact_conditions(side, base)
+  latent = coder.latent(networks.to_unit(faces)).numpy()
+  step = residual.step(quality)
+  assert step == 2**-0.4
+  rounded = means + step * codes
+  assert np.abs(rounded - latent).max() <= 0.5 * step + 1e-4
+  decoded = coder.decode(side, codes, base, quality, drawn)
+  expected = coder.draw(
+    tf.constant(rounded, tf.float32),
+    networks.to_unit(drawn),
+    tf.fill([5, 1], float(quality)),
   )
   expected = networks.to_bytes(expected.numpy()).astype(int)
   assert np.abs(expected - decoded).max() <= 1
-  with pytest.raises(Error, match="beyond 2"):
-    coder.decode(codes + 3, drawn)
+
+
+def test_conditions_are_exact_in_any_order_and_close_to_those_of_training():
+  coder = residual_coder()
+  random = np.random.default_rng(0)
+  side = random.integers(-50, 51, [200, coder.SIDE_DIM]).astype(np.int32)
+  base = random.integers(-9, 10, [200, 8]).astype(np.int32)
+  base[0, 0] = 2**31 - 1  # What PCA's codes may be.
+  found = coder.exact_conditions(side, base)
+  arrays = [w.numpy().astype(np.float16) for w in coder.parts[2].weights]
+  numbers = np.clip(np.concatenate([side, base], 1), -127, 127)
+  for row in (0, 7):
+    sums = [
+      fractions.Fraction(float(b))
+      + sum(
+        int(n) * fractions.Fraction(float(w))
+        for n, w in zip(numbers[row], column)
+      )
+      for column, b in zip(arrays[0].T, arrays[1])
+    ]
+    floats = np.array([float(x) for x in sums])
+    assert [fractions.Fraction(x) for x in floats] == sums
+    hidden = np.rint(16 * np.where(floats < 0, 0.2 * floats, floats))
+    hidden = np.clip(hidden, -2048, 2048).astype(int).tolist()
+    last = [
+      fractions.Fraction(float(b))
+      + sum(h * fractions.Fraction(float(w)) for h, w in zip(hidden, column))
+      / 16
+      for column, b in zip(arrays[2].T, arrays[3])
+    ]
+    exact = [float(x) for x in last]
+    np.testing.assert_array_equal(np.concatenate(found, 1)[row], exact)
+  trained = coder.conditions(side.astype(np.float32), base.astype(np.float32))
+  for one, two in zip(found, trained):
+    assert np.abs(one - two).max() < 0.2
+  for array in coder.parts[2].weights[2:]:
+    array.assign(tf.fill(array.shape, 2000.0))
+  with pytest.raises(Error, match="a weight above 1024"):
+    coder.exact_conditions(side, base)
 
 
 def test_laplace_bits_are_the_areas_under_its_density():
@@ -204,13 +275,16 @@ def test_the_generator_learns_from_pixels_and_from_the_judge():
 
 def test_the_residual_loss_is_distortion_and_rate():
   base = networks.Base(**KINDS[networks.Base])
-  coder = networks.ResidualCoder(**KINDS[networks.ResidualCoder])
+  coder = residual_coder()
   faces, drawn = (networks.to_unit(images(4, seed)) for seed in (0, 1))
-  features = base(faces)
-  scales = tf.Variable(tf.zeros(coder.code_dim))
-  random = noise(4, losses.NOISE_DIM + coder.code_dim)
+  features, codes = base(faces), np.zeros([4, 8], np.int32)
+  scales = tf.Variable(tf.zeros(coder.SIDE_DIM))
+  random = noise(4, losses.NOISE_DIM + 1 + coder.code_dim + coder.SIDE_DIM)
+  random = random.numpy()
+  random[:, losses.NOISE_DIM] = 0  # The middle quality: a step of one.
   loss, error, distance, bits = losses.residual_loss(
-    coder, base, scales, faces, random, drawn, features, 1e-3, 0.1
+    *(coder, base, scales, faces, tf.constant(random), drawn, codes, features),
+    *(1e-3, 0.1),
   )
   np.testing.assert_allclose(
     loss, error + 0.1 * distance + 1e-3 * bits, rtol=1e-5

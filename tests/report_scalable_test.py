@@ -21,6 +21,8 @@ def point(name, size, hits, **more):
     "psnr": 20 + size / 50,
     "psnr_interval": [20.0, 30.0],
     "ms_ssim": 0.5,
+    "flip": 0.5 - size / 1000,
+    "flip_interval": [0.1, 0.5],
     "ms_ssim_interval": [0.4, 0.6],
     **more,
   }
@@ -38,7 +40,7 @@ def folder(tmp_path):
   ]
   model = [
     point("generated, sharp", 30, "11000000", base="sharp"),
-    point("generated + learned, sharp", 150, "11111111", base="sharp"),
+    point("generated + learned:50, sharp", 150, "11111111", base="sharp"),
     point("generated + webp:0, sharp", 250, "11111111", base="sharp"),
   ]
   base = {
@@ -98,11 +100,13 @@ def test_rates_are_against_a_codec_alone_and_with_a_feature_beside_it():
   for p in layered:
     p["method"] = f"generated + {p['name']}"
   feature = point("generated", 30, "01", base="sharp")
-  one, two = scalable._rates([*alone, *layered, feature], "sharp", "webp")
+  points, webp = [*alone, *layered, feature], ("webp", "webp")
+  one, two = scalable._rates(points, "sharp", *webp)
   assert -10 <= float(one["PSNR, %"]) <= -4
   assert float(two["PSNR, %"]) < float(one["PSNR, %"]) - 8
   assert one["rank-1, %"] == "no overlap"
-  assert not [*scalable._rates(alone, "sharp", "webp")]
+  assert one["against"] == "webp alone" and one["FLIP, %"] == one["PSNR, %"]
+  assert not [*scalable._rates(alone, "sharp", *webp)]
 
 
 def test_the_figure_is_drawn_from_all_points_of_a_judge(folder):
@@ -110,7 +114,8 @@ def test_the_figure_is_drawn_from_all_points_of_a_judge(folder):
   figure = scalable.draw(points)
   lines = figure.axes[0].get_lines()
   found = {line.get_label(): len(line.get_xdata()) for line in lines}
-  assert found["layered, features of the sharp face"] == 3
+  assert found["layered: generated face alone"] == 1
+  assert found["layered: learned"] == 1
   assert found["webp"] == 2
 
 

@@ -162,7 +162,7 @@ def test_the_golden_file_reads_as_recorded():
     features[:, :4], expected["features"], rtol=0, atol=1e-5
   )
   layers = tsi.read_layers(data, header)
-  assert [[x.kind, x.divisor] for x in layers] == expected["layers"]
+  assert [[x.kind, x.setting] for x in layers] == expected["layers"]
   assert [zlib.crc32(x.payload) for x in layers] == expected["crcs"]
   webp = pictures.decode(layers[-1].payload, "webp", 4, 64)
   found = webp.mean(axis=(1, 2)).round(2).tolist()

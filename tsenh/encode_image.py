@@ -31,10 +31,10 @@ _OUTPUT = flags.DEFINE_string("output", None, "The .tsi file to write, or -.")
 _LAYERS = flags.DEFINE_list(
   "layers",
   ["webp:5"],
-  "Enhancement layers in order: webp:QUALITY, avif:QUALITY or"
-  " jpeg2000:QUALITY, a standard codec on what is still wrong, of 0 to 100;"
-  " learned, where the model has such a layer. Empty: the generated face is all"
-  " that there is.",
+  "Enhancement layers in order: learned:QUALITY, where the model has such a"
+  " layer, which is best as the first; webp:QUALITY, avif:QUALITY or"
+  " jpeg2000:QUALITY, a standard codec on what is still wrong. Qualities are 0"
+  " to 100. Empty: the generated face is all that there is.",
 )
 _FEATURES = flags.DEFINE_string(
   "features", None, "Features of the same names for the base layer."

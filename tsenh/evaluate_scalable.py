@@ -54,7 +54,9 @@ _FACES_PER_FILE = flags.DEFINE_integer(
 _LAYERS = flags.DEFINE_list(
   "layers",
   ["", "webp:0:4", "webp:0", "avif:0:4", "avif:0", "avif:10", "avif:20"],
-  "Enhancement layers to measure; + joins several, nothing is none.",
+  "Enhancement layers to measure; + joins several, nothing is none. Of a model"
+  " that train_scalable --alone trained, the learned one alone: its base layer"
+  " is not counted, for nothing needs it.",
 )
 _BASES = flags.DEFINE_list(
   "bases",
@@ -149,6 +151,7 @@ class _Judge:
     for key, values in (
       ("psnr", evaluation.psnr(self._originals, images)),
       ("ms_ssim", evaluation.ms_ssim(self._originals, images)),
+      ("flip", evaluation.flip(self._originals, images)),
       ("rank1", found),
     ):
       point[key] = float(values.mean())
@@ -201,6 +204,8 @@ def _measure_codecs(judge, originals) -> None:
 
 def _measure_model(judge, model, originals, features) -> None:
   """The model: its layers, from two kinds of features, and a wrong one."""
+  from tsenh.images import tsi
+
   groups = _groups(len(originals), _FACES_PER_FILE.value)
 
   def add(name, layers, given, **more):
@@ -209,8 +214,16 @@ def _measure_model(judge, model, originals, features) -> None:
       for g in groups
     ]
     images = np.concatenate([*map(model.decompress, data)])
-    judge.add(name, sum(map(len, data)), images, **more)
+    size = sum(map(len, data))
+    if model.alone:
+      size -= sum(tsi.read_header(one).base_length for one in data)
+    judge.add(name, size, images, **more)
 
+  if model.alone:
+    for text in _LAYERS.value:
+      name = text.replace("learned", "learned alone")
+      add(name, [text], features, method="learned alone")
+    return
   for text in _LAYERS.value:
     layers = [layer for layer in text.split("+") if layer]
     name = " + ".join(["generated", *layers])
@@ -283,7 +296,7 @@ def main():
   if model:
     _measure_model(judge, model, originals, known.features[chosen.probes])
     measured["costs"] = model.costs()
-    if known.pairs is not None:
+    if known.pairs is not None and not model.alone:
       measured["base_layer"] = _measure_base(model, known)
   else:
     judge.add("original", 0, originals, method="original")

@@ -28,7 +28,10 @@ from tsenh.data.feature_sets import FeatureSet
 from tsenh.recognition import image_sets, matching
 from tsenh.training import command, recipe, run_folders
 
-_FITTED = 20000  # Faces whose codes make the tables of the residual coder.
+# Faces whose principal components the residual coder begins with, and whose
+# codes, at these qualities in turn, make its tables.
+_FITTED = 20000
+_QUALITIES = range(0, 101, 10)
 _PARTS = ("base", "generator", "residual")
 _PART = flags.DEFINE_enum(
   "part", "base", _PARTS, "What to train; each needs those before it."
@@ -74,10 +77,16 @@ _CONSISTENCY = flags.DEFINE_float(
   " that they draw and the original one. (default: 0.3, of residual 0.02)",
 )
 _LAMBDA = flags.DEFINE_float(
-  "lambda", 1.5e-5, "Of residual: weight of a bit of a face."
+  "lambda", 6e-6, "Of residual: weight of a bit of a face at quality 50."
 )
-_CODE_CHANNELS = flags.DEFINE_integer(
-  "code_channels", 12, "Of residual: channels of its code.", lower_bound=1
+_CODE_DIM = flags.DEFINE_integer(
+  "code_dim", 640, "Of residual: elements of its code.", lower_bound=1
+)
+_ALONE = flags.DEFINE_bool(
+  "alone",
+  False,
+  "Of residual: let it see neither the base layer nor the generated face: an"
+  " image codec of its own, to compare with.",
 )
 for _module, _names in (
   (command, ("features", "output", "overwrite")),
@@ -212,20 +221,20 @@ def _train_base(images, faces):
 
 
 def _decoded(faces):
-  """The codec, and the features as it decodes them."""
+  """The codec, its codes, and the features as it decodes them."""
   from tsenh.features import compressor
 
   codec = compressor.load(_CODEC.value)
   transform = codec.transform
   codes = streams.in_chunks(transform.encode, faces.features)
-  return codec, streams.in_chunks(transform.decode, codes)
+  return codec, codes, streams.in_chunks(transform.decode, codes)
 
 
 def _train_generator(images, faces):
   from tsenh.images import codec, losses, networks
 
   base = codec.read_part(command.OUTPUT.value, networks.Base)[0]
-  inner, decoded = _decoded(faces)
+  inner, _, decoded = _decoded(faces)
   dim = decoded.shape[1]
   width = _WIDTH.value or 32
   generator = networks.Generator(_SIZE.value, dim, width, recipe.SEED.value)
@@ -274,22 +283,32 @@ def _kept_codec() -> str:
 def _train_residual(images, faces):
   import tensorflow as tf
 
-  from tsenh.coding import entropy
-  from tsenh.images import codec, losses, networks
+  from tsenh.images import codec, conditional, losses, networks, residual
 
   base = codec.read_part(command.OUTPUT.value, networks.Base)[0]
   generator = codec.read_part(command.OUTPUT.value, networks.Generator)[0]
-  generated = generator.images(_decoded(faces)[1])
-  width = _WIDTH.value or 48
-  coder = networks.ResidualCoder(
-    _SIZE.value, width, _CODE_CHANNELS.value, seed=recipe.SEED.value
+  _, codes, decoded = _decoded(faces)
+  generated = generator.images(decoded)
+  kind = residual.AloneCoder if _ALONE.value else residual.ResidualCoder
+  coder = kind(
+    _SIZE.value,
+    codes.shape[1],
+    _WIDTH.value or 48,
+    code_dim=_CODE_DIM.value,
+    seed=recipe.SEED.value,
   )
+  coder.begin(images[:_FITTED])
 
   def fit():
-    rows = slice(_FITTED)
-    return entropy.fit_coder(coder.encode(images[rows], generated[rows]))
+    """Tables of the training faces' codes, some of each quality."""
+    rows = [slice(i, _FITTED, len(_QUALITIES)) for i in range(len(_QUALITIES))]
+    found = [
+      coder.encode(images[r], codes[r], quality)
+      for r, quality in zip(rows, _QUALITIES)
+    ]
+    return conditional.ConditionalCoder.fit(*map(np.concatenate, zip(*found)))
 
-  log_scales = tf.Variable(tf.zeros(coder.code_dim))
+  log_scales = tf.Variable(tf.zeros(coder.SIDE_DIM))
   consistency = 0.02 if _CONSISTENCY.value is None else _CONSISTENCY.value
 
   def loss_fn(batch, noise):
@@ -300,6 +319,7 @@ def _train_residual(images, faces):
       networks.to_unit(batch["images"]),
       noise,
       networks.to_unit(batch["generated"]),
+      batch["codes"],
       batch["features"],
       _LAMBDA.value,
       consistency,
@@ -309,9 +329,14 @@ def _train_residual(images, faces):
     coder,
     loss_fn,
     ("loss", "error", "distance", "bits"),
-    {"images": images, "features": faces.features, "generated": generated},
+    {
+      "images": images,
+      "features": faces.features,
+      "generated": generated,
+      "codes": codes,
+    },
     faces,
-    losses.NOISE_DIM + coder.code_dim,
+    losses.NOISE_DIM + 1 + coder.code_dim + coder.SIDE_DIM,
     variables={"log_scales": log_scales},
     fit=fit,
     consistency=consistency,

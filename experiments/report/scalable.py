@@ -5,7 +5,7 @@ measured on the same faces, judge by judge.
 """
 
 import pathlib
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List
 
 import numpy as np
 
@@ -64,6 +64,7 @@ def render_scalable_points(folder: pathlib.Path) -> str:
         "rank-1, % (95 % interval)": _with_interval(point, "rank1", 100),
         "PSNR, dB": f"{point['psnr']:.2f}",
         "MS-SSIM, three scales": f"{point['ms_ssim']:.3f}",
+        "FLIP": f"{point['flip']:.3f}",
       }
       for point in sorted(points, key=lambda p: p["bytes_per_face"])
     ]
@@ -150,24 +151,35 @@ def render_scalable_base(folder: pathlib.Path) -> str:
   return f"{_status(found)}\n\n{markdown(unique)}" if unique else NOT_MEASURED
 
 
-def _rates(points, base: str, kind: str) -> Iterator[Dict[str, Any]]:
-  """Of layers of one standard codec, against it alone and with a feature."""
+# Layers, and the image codec that they stand against.
+_AGAINST = (
+  ("webp", "webp"),
+  ("avif", "avif"),
+  ("learned", "avif"),
+  ("learned", "learned alone"),
+)
+
+
+def _rates(points, base: str, kind: str, other: str) -> Iterator[Dict]:
+  """Of layers of one kind, against a codec alone and with a feature."""
   own = [p for p in points if p.get("base") == base]
   feature = [p for p in own if p["method"] == "generated"]
   layered = [p for p in own if p["method"].startswith(f"generated + {kind}:")]
-  alone = [p for p in points if p["method"] == kind]
+  alone = [p for p in points if p["method"] == other]
   if not feature or len(layered) < _LEAST or len(alone) < _LEAST:
     return
   more = feature[0]["bytes_per_face"]
   both = [{**p, "bytes_per_face": p["bytes_per_face"] + more} for p in alone]
+  alone_too = other if other.endswith("alone") else f"{other} alone"
   for name, anchor in (
-    (f"{kind} alone", alone),
-    (f"simulcast: {kind}, and the feature in a file", both),
+    (alone_too, alone),
+    (f"simulcast: {other}, and the feature in a file", both),
   ):
     row = {"features": base, "layers": kind, "against": name}
     for key, head in (
       ("psnr", "PSNR, %"),
       ("ms_ssim", "MS-SSIM, %"),
+      ("flip", "FLIP, %"),
       ("rank1", "rank-1, %"),
     ):
       value = evaluation.bd_rate(anchor, layered, key)
@@ -182,8 +194,8 @@ def render_scalable_rates(folder: pathlib.Path) -> str:
     rows = [
       row
       for base in ("sharp", "base network")
-      for kind in ("webp", "avif")
-      for row in _rates(points, base, kind)
+      for kind, other in _AGAINST
+      for row in _rates(points, base, kind, other)
     ]
     if rows:
       parts.append(f"Recognised by `{judge}`:\n\n{markdown(rows)}")
@@ -207,6 +219,7 @@ def render_scalable_costs(folder: pathlib.Path) -> str:
 
 
 _STYLES = {
+  "learned alone": ("C5", "d"),
   "webp": ("C1", "s"),
   "avif": ("C2", "^"),
   "jpeg2000": ("C4", "v"),
@@ -219,31 +232,28 @@ def draw(points) -> Any:
   from matplotlib import pyplot as plt
 
   figure, panels = plt.subplots(2, 1, figsize=(5.0, 6.0), sharex=True)
-  groups: List[Tuple[str, Any, str, str]] = [
-    (
-      f"layered, features of the {base} face"
-      if base == "sharp"
-      else "layered, features of the base network",
-      lambda p, base=base: p.get("base") == base,
-      color,
-      "o",
+  groups = [
+    (f"layered: {label}", belongs, color, "o")
+    for label, belongs, color in (
+      ("generated face alone", lambda p: p["method"] == "generated", "C3"),
+      ("learned", lambda p: "generated + learned" in p["method"], "C0"),
+      ("AVIF on the rest", lambda p: "generated + avif" in p["method"], "C6"),
     )
-    for base, color in (("sharp", "C0"), ("base network", "C3"))
   ]
   groups += [
     (kind, lambda p, kind=kind: p["method"] == kind, color, marker)
     for kind, (color, marker) in _STYLES.items()
   ]
   for label, belongs, color, marker in groups:
-    own = sorted(filter(belongs, points), key=lambda p: p["bytes_per_face"])
+    own = [p for p in points if p.get("base", "sharp") == "sharp"]
+    own = sorted(filter(belongs, own), key=lambda p: p["bytes_per_face"])
     own = [p for p in own if p["bytes_per_face"] < 2 * MOST_BYTES]
     if not own:
       continue
     rates = [p["bytes_per_face"] for p in own]
     for axes, key, factor in zip(panels, ("rank1", "psnr"), (100, 1)):
       values = [factor * p[key] for p in own]
-      style = "" if label.startswith("layered") else "-"
-      axes.plot(rates, values, f"{color}{marker}{style}", label=label)
+      axes.plot(rates, values, f"{color}{marker}-", label=label)
   panels[0].axvline(MOST_BYTES, color="0.6", lw=0.8)
   panels[0].set(ylabel="rank-1 among all people, %")
   panels[1].set(ylabel="PSNR, dB", xlabel="bytes per face, all counted")

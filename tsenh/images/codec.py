@@ -10,6 +10,7 @@ images = codec.decompress(data)  # For people: all layers.
 import dataclasses
 import functools
 import hashlib
+import io
 import pathlib
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -17,10 +18,11 @@ import numpy as np
 
 from tsenh.base import arrays
 from tsenh.base.errors import Error
-from tsenh.coding.entropy import EntropyCoder
 from tsenh.features import compressor
 from tsenh.features.compressor import Compressor
 from tsenh.images import networks, pictures, tsi
+from tsenh.images.conditional import ConditionalCoder
+from tsenh.images.residual import AloneCoder, ResidualCoder
 from tsenh.training import run_folders
 
 LEARNED = "learned"
@@ -34,33 +36,31 @@ class Step(NamedTuple):
 
   Attributes:
     kind: one of `tsi.KINDS`.
-    quality: of a standard codec, 0 to 100.
-    divisor: of the differences that it codes.
+    quality: 0 to 100.
+    divisor: of the differences that a standard codec codes.
   """
 
   kind: str
-  quality: int = 0
+  quality: int
   divisor: int = _DIVISOR
 
 
 def step(text: str) -> Step:
-  """A layer from its name: `learned`, `webp:10` or `webp:10:4`.
+  """A layer from its name: `learned:50`, `webp:10` or `webp:10:4`.
 
   Raises:
     Error: if there is no such layer.
   """
   kind, *numbers = text.split(":") if isinstance(text, str) else ("",)
   good = kind in tsi.KINDS and all(n.isascii() and n.isdigit() for n in numbers)
-  if good and kind == LEARNED and not numbers:
-    return Step(kind, divisor=0)
-  if good and kind != LEARNED and len(numbers) in (1, 2):
+  if good and len(numbers) in ((1,) if kind == LEARNED else (1, 2)):
     found = Step(kind, *map(int, numbers))
     if found.quality <= 100 and 1 <= found.divisor <= 255:
       return found
   raise Error(
-    f"no layer {text!r}; expected learned, or webp:QUALITY, avif:QUALITY or"
-    " jpeg2000:QUALITY with a quality of 0 to 100, and behind another colon, if"
-    " it is not 2, what differences are divided by."
+    f"no layer {text!r}; expected learned:QUALITY, webp:QUALITY, avif:QUALITY"
+    " or jpeg2000:QUALITY with a quality of 0 to 100, and behind another colon,"
+    " of the last three, if it is not 2, what differences are divided by."
   )
 
 
@@ -80,15 +80,24 @@ class ImageCodec:
   compressor: Compressor
   base: networks.Base
   generator: networks.Generator
-  residual: Optional[Tuple[networks.ResidualCoder, EntropyCoder]] = None
+  residual: Optional[Tuple[ResidualCoder, ConditionalCoder]] = None
+
+  @property
+  def alone(self) -> bool:
+    """Whether its learned layer knows of nothing before it."""
+    return self.residual is not None and self.residual[0].ALONE
 
   @functools.cached_property
   def digest(self) -> bytes:
-    """8 bytes that tell what decodes the layers behind the base."""
-    sha = hashlib.sha256(self.generator.digest().encode())
-    if self.residual:
-      for part in self.residual:
-        sha.update(part.digest().encode())
+    """8 bytes that tell what draws the face of the base layer."""
+    return hashlib.sha256(self.generator.digest().encode()).digest()[:8]
+
+  @functools.cached_property
+  def _learned_digest(self) -> bytes:
+    """8 bytes that tell what decodes a learned layer."""
+    sha = hashlib.sha256()
+    for part in self._learned():
+      sha.update(part.digest().encode())
     return sha.digest()[:8]
 
   def compress(
@@ -124,8 +133,8 @@ class ImageCodec:
     drawn = self.generator.images(self.compressor.decompress(base))
     coded = []
     for one in steps:
-      payload, drawn = self._encode(one, images, drawn)
-      coded.append(tsi.Layer(one.kind, one.divisor, payload))
+      coded.append(self._encode(one, images, base, drawn))
+      drawn = self._decode(coded[-1], base, drawn)
     size = self.generator.size
     header = tsi.Header(0, size, len(images), self.digest, 0)
     return tsi.pack(header, base, coded)
@@ -172,9 +181,10 @@ class ImageCodec:
       raise Error(f"written with another model than {self.name}.")
     found = tsi.read_layers(data, header, most)
     drawn = self.generator.images(self.features(data))
+    base = tsi.read_base(data, header)
     for number, layer in enumerate(found, 1):
       try:
-        drawn = self._decode(layer, drawn)
+        drawn = self._decode(layer, base, drawn)
       except Error as error:
         raise Error(f"enhancement layer {number}: {error}") from error
     return drawn
@@ -194,31 +204,49 @@ class ImageCodec:
     tsi.check_pixels(len(images), size)
     return images
 
-  def _learned(self) -> Tuple[networks.ResidualCoder, EntropyCoder]:
+  def _learned(self) -> Tuple[ResidualCoder, ConditionalCoder]:
     if self.residual is None:
-      raise Error(f"{self.name} has no learned enhancement layer.")
+      raise Error(
+        f"{self.name} has no learned enhancement layer here; that of a shipped"
+        " model comes with a clone of the repository alone."
+      )
     return self.residual
 
-  def _encode(self, one: Step, images, drawn) -> Tuple[bytes, np.ndarray]:
-    """The payload of a layer, and the images that a reader has with it."""
+  def _codes(self, base: bytes) -> np.ndarray:
+    """The integers of a base layer, int32 [n, code_dim]."""
+    file = io.BytesIO(base)
+    header = compressor.read_header(self.compressor, file)
+    blocks = compressor.decode_codes(self.compressor, file, header)
+    return np.concatenate([*blocks])
+
+  def _encode(self, one: Step, images, base: bytes, drawn) -> tsi.Layer:
+    """The layer that brings `drawn` nearer to the images."""
     if one.kind == LEARNED:
       coder, entropy = self._learned()
-      payload = entropy.pack_shared(coder.encode(images, drawn))
-    else:
-      change = pictures.differences(images, drawn, one.divisor)
-      payload = pictures.encode(change, one.kind, one.quality)
-    return payload, self._decode(
-      tsi.Layer(one.kind, one.divisor, payload), drawn
-    )
+      side, codes, scales = coder.encode(
+        images, self._codes(base), one.quality
+      )
+      packed = entropy.pack(side, entropy.clip(codes, scales), scales)
+      return tsi.Layer(one.kind, one.quality, self._learned_digest + packed)
+    change = pictures.differences(images, drawn, one.divisor)
+    payload = pictures.encode(change, one.kind, one.quality)
+    return tsi.Layer(one.kind, one.divisor, payload)
 
-  def _decode(self, layer: tsi.Layer, drawn: np.ndarray) -> np.ndarray:
+  def _decode(self, layer: tsi.Layer, base: bytes, drawn) -> np.ndarray:
+    """What a reader has with this layer, of the images drawn before it."""
     n, size = len(drawn), self.generator.size
     if layer.kind == LEARNED:
       coder, entropy = self._learned()
-      codes = entropy.unpack_shared(layer.payload, n)
-      return coder.decode(codes, drawn)
+      digest, packed = layer.payload[:8], layer.payload[8:]
+      if digest != self._learned_digest:
+        raise Error(f"learned by another model than {self.name}.")
+      own, quality = self._codes(base), layer.setting
+      side, codes = entropy.unpack(
+        packed, n, lambda side: coder.scales(side, own, quality)
+      )
+      return coder.decode(side, codes, own, quality, drawn)
     change = pictures.decode(layer.payload, layer.kind, n, size)
-    return pictures.add(drawn, change, layer.divisor)
+    return pictures.add(drawn, change, layer.setting)
 
   def costs(self) -> Dict[str, Dict[str, int]]:
     """Parameters and multiply-adds of each network."""
@@ -251,12 +279,12 @@ def find(name: str) -> pathlib.Path:
   return path
 
 
-def read_part(folder, kind) -> Tuple[Any, compressor.Run]:
+def read_part(folder, *kinds) -> Tuple[Any, compressor.Run]:
   """Reads a part of a model.
 
   Args:
     folder: the model's.
-    kind: the class of the part.
+    *kinds: classes of which the part is one.
 
   Returns:
     The network and its run.
@@ -265,7 +293,8 @@ def read_part(folder, kind) -> Tuple[Any, compressor.Run]:
     Error: as `compressor.read_run` does.
   """
   run = compressor.read_run(
-    str(pathlib.Path(folder) / kind.PART), {kind.KIND: kind}
+    str(pathlib.Path(folder) / kinds[0].PART),
+    {kind.KIND: kind for kind in kinds},
   )
   return run.build(), run
 
@@ -292,16 +321,17 @@ def load(name: str) -> ImageCodec:
     (inner.transform.digest(), run.config.get("codec_digest")),
     (base.digest(), run.config.get("base_digest")),
   ]
-  if (folder / networks.ResidualCoder.PART / run_folders.CONFIG).exists():
-    coder, coder_run = read_part(folder, networks.ResidualCoder)
+  if (folder / ResidualCoder.PART / run_folders.CONFIG).exists():
+    coder, coder_run = read_part(folder, ResidualCoder, AloneCoder)
     path = coder_run.folder / run_folders.TABLES
-    entropy = EntropyCoder.from_tables(arrays.read_all(path), path)
+    entropy = ConditionalCoder.from_tables(arrays.read_all(path), path)
     residual = (coder, entropy)
     found = coder_run.config
     bound += [
       (generator.digest(), found.get("generator_digest")),
       (entropy.digest(), found.get("table_digest")),
-      (entropy.code_dim, coder.code_dim),
+      (entropy.side.code_dim, coder.SIDE_DIM),
+      (inner.transform.code_dim, coder.low_dim),
     ]
   if any(digest != expected for digest, expected in bound):
     raise Error(f"{name}: its parts were not trained one behind the other.")

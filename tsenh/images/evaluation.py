@@ -16,6 +16,9 @@ NUM_SAMPLES = 1000
 # weights made to add up to 1 again, and windows of 7 pixels.
 _SCALES = (0.0448, 0.2856, 0.3001)
 _WINDOW = 7
+# Of FLIP: a face of 64 pixels is four degrees wide, four centimetres at arm's
+# length.
+_PIXELS_PER_DEGREE = 16.0
 
 
 class Probes(NamedTuple):
@@ -112,6 +115,31 @@ def ms_ssim(images: np.ndarray, others: np.ndarray) -> np.ndarray:
   return found.numpy().astype(np.float64)
 
 
+def flip(images: np.ndarray, others: np.ndarray) -> np.ndarray:
+  """FLIP's mean error of each image, float64 [n], 0 to 1, 0 the same.
+
+  What a person sees who looks at one and the other in turn (Andersson et al.,
+  *FLIP: A Difference Evaluator for Alternating Images*, 2020), here as large as
+  `_PIXELS_PER_DEGREE` says.
+
+  Raises:
+    Error: if its package is not there.
+  """
+  try:
+    import flip_evaluator
+  except ImportError as error:
+    raise Error(
+      f"FLIP needs a package ({error}): pip install 'tsenh[report]'."
+    ) from error
+  seen = {"ppd": _PIXELS_PER_DEGREE}
+  return np.array(
+    [
+      flip_evaluator.evaluate(one, two, "LDR", True, False, True, seen)[1]
+      for one, two in zip(images / np.float32(255), others / np.float32(255))
+    ]
+  )
+
+
 Curve = Sequence[Tuple[float, np.ndarray]]
 
 
@@ -198,9 +226,13 @@ def bd_rate(
   """
   import bjontegaard
 
+  # Of FLIP less is better.
+  sign = -1 if key == "flip" else 1
+
   def columns(points):
     points = sorted(points, key=lambda point: point["bytes_per_face"])
-    return [[p[name] for p in points] for name in ("bytes_per_face", key)]
+    rates = [point["bytes_per_face"] for point in points]
+    return [rates, [sign * point[key] for point in points]]
 
   one, two = columns(anchor), columns(tested)
   low, high = max(min(one[1]), min(two[1])), min(max(one[1]), max(two[1]))

@@ -7,6 +7,7 @@ the paper's abstract names the tasks and no more.
 import tensorflow as tf
 
 from tsenh.features import coarse
+from tsenh.images import residual
 
 # Paper-silent (image_jitter): before the base network sees images they are
 # shifted at random by up to so many pixels, blurred more or less, and get noise
@@ -20,6 +21,8 @@ JITTER = 0.08
 DARKEST = 8 / 255
 # Random numbers of one image that `mirror` and `jitter` take.
 NOISE_DIM = 5
+# Paper-silent (image_qualities): of the learned layer, in training.
+QUALITIES = 15.0, 85.0
 LOG_2 = 0.6931471805599453
 
 
@@ -129,7 +132,7 @@ def laplace_bits(codes, scales):
 
   Args:
     codes: float32 [batch, code_dim].
-    scales: float32 [code_dim], above zero.
+    scales: float32 [code_dim] or [batch, code_dim], above zero.
 
   Returns:
     float32 [batch]: -log2 of the probability of the interval of length one
@@ -149,18 +152,34 @@ def laplace_bits(codes, scales):
 
 
 def residual_loss(
-  coder, base, log_scales, images, noise, generated, features, lmbda, weight
+  coder,
+  base,
+  log_scales,
+  images,
+  noise,
+  generated,
+  codes,
+  features,
+  lmbda,
+  weight,
 ):
   """Of the learned enhancement layer: D + lambda R, and the feature it shows.
+
+  Each image has a quality of its own, drawn from `QUALITIES`. With a step twice
+  as large a bit saves four times the squared error, and errors are about twice
+  as large; so of an image with the step `s` all counts as D / s + lambda s R.
+
+  Rates are those of codes with noise, distortions those of rounded codes.
 
   Args:
     coder: the `ResidualCoder`.
     base: the `Base`, frozen, which judges.
-    log_scales: float32 [code_dim], of `laplace_bits`; trained.
+    log_scales: float32 [SIDE_DIM], of `laplace_bits`; trained.
     images: float32 [batch, size, size, 3], in [0, 1].
-    noise: float32 [batch, NOISE_DIM + code_dim]; the latter part stands in for
-      rounding.
+    noise: float32 [batch, NOISE_DIM + 1 + code_dim + SIDE_DIM]: one number for
+      the quality, and those that stand in for rounding.
     generated: as `images`, what the generator made of the decoded features.
+    codes: [batch, low_dim], the base layer's codes.
     features: float32 [batch, dim], of the original faces, of unit length.
     lmbda: weight of a bit, as of the squared error of pixels in [0, 1].
     weight: of the cosine distance of the sum's feature to the original one.
@@ -169,9 +188,27 @@ def residual_loss(
     The loss, the squared error, the cosine distance, the bits of a face.
   """
   images, generated = (mirror(x, noise) for x in (images, generated))
-  code = coder.latent(images, generated) + noise[:, NOISE_DIM:]
-  decoded = coder.decode_latent(code, generated)
-  error = squared_error(images, decoded, seen(images))
+  draw, code_noise, side_noise = tf.split(
+    noise[:, NOISE_DIM:], [1, coder.code_dim, coder.SIDE_DIM], 1
+  )
+  low, high = QUALITIES
+  quality = (low + high) / 2 + (high - low) * draw
+  step = residual.step(quality)
+  latent = coder.latent(images)
+  side = coder.side(latent) + side_noise
+  means, octaves = coder.conditions(side, tf.cast(codes, tf.float32))
+  code = (latent - means) / step
+  bits = laplace_bits(side, tf.exp(log_scales)) + laplace_bits(
+    code + code_noise, 2.0 ** tf.clip_by_value(octaves, -5.0, 8.0) / step
+  )
+  rounded = code + tf.stop_gradient(tf.round(code) - code)
+  decoded = coder.draw(means + step * rounded, generated, quality)
+  mask = seen(images)
+  errors = mask * tf.reduce_mean(tf.square(images - decoded), 3, keepdims=True)
+  errors = tf.reduce_sum(errors, [1, 2, 3]) / (
+    tf.reduce_sum(mask, [1, 2, 3]) + 1
+  )
   distance = cosine_distance(base(jitter(decoded, noise)), features)
-  bits = tf.reduce_mean(laplace_bits(code, tf.exp(log_scales)))
-  return error + weight * distance + lmbda * bits, error, distance, bits
+  scaled = errors / step[:, 0] + lmbda * step[:, 0] * bits
+  loss = tf.reduce_mean(scaled) + weight * distance
+  return loss, tf.reduce_mean(errors), distance, tf.reduce_mean(bits)

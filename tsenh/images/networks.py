@@ -1,9 +1,9 @@
 """The networks of the layered face codec (arXiv 2004.10043).
 
 The base network makes a feature of an image, the generator an image of a
-decoded feature, and the residual coder a small code of what the generated image
-got wrong. Only the abstract of the paper was at hand, so every size here is
-ours. Images are RGB in [0, 1] inside of the networks, uint8 outside.
+decoded feature; the learned layer behind them is in `residual`. Only the
+abstract of the paper was at hand, so every size here is ours. Images are RGB in
+[0, 1] inside of the networks, uint8 outside.
 """
 
 from typing import Any, Callable, Dict, List, NamedTuple, Tuple
@@ -13,7 +13,6 @@ import tensorflow as tf
 
 from tsenh.features import networks
 from tsenh.features.costs import Cost
-from tsenh.features.pro import check_codes
 
 CHANNELS = 3
 # Paper-silent (image_slope): of the leaky rectifiers.
@@ -96,7 +95,7 @@ _BUILD = {
 
 
 def _shapes(name: str, layers: List[Layer]) -> Dict[str, Tuple[int, ...]]:
-  """Names and shapes of the weights of `_network`, with nothing built."""
+  """Names and shapes of the weights of `sequential`, with nothing built."""
   found = {}
   for i, layer in enumerate(layers, 1):
     start = f"{name}/{layer.kind}{i}"
@@ -114,7 +113,7 @@ def _shapes(name: str, layers: List[Layer]) -> Dict[str, Tuple[int, ...]]:
   return found
 
 
-def _network(
+def sequential(
   name: str, layers: List[Layer], shape: Tuple[int, ...], seed: int
 ) -> tf.keras.Sequential:
   """Builds layers one after the other, for inputs [n, *shape]."""
@@ -220,8 +219,10 @@ class Base(ImageModel):
     self.width = width
     layers = self.layers(size, feature_dim, width)
     shape = (size, size, CHANNELS)
-    self.network = _network("network", layers["network"], shape, seed)
-    self.sketch = _network("sketch", layers["sketch"], (feature_dim,), seed + 1)
+    self.network = sequential("network", layers["network"], shape, seed)
+    self.sketch = sequential(
+      "sketch", layers["sketch"], (feature_dim,), seed + 1
+    )
     self.parts = (self.network, self.sketch)
     self._features = networks.inference(
       lambda x: self(tf.reshape(x, [-1, *shape])), size**2 * CHANNELS
@@ -261,9 +262,7 @@ class Base(ImageModel):
     Returns:
       float32 [n, feature_dim], of unit length.
     """
-    return _in_batches(
-      lambda part: self._features(_flat(part) / _SCALE).numpy(), images
-    )
+    return in_batches(lambda part: self._features(flat(part)).numpy(), images)
 
 
 class Generator(ImageModel):
@@ -296,9 +295,9 @@ class Generator(ImageModel):
     self.width = width
     layers = self.layers(size, feature_dim, width)
     small = size // 16
-    begin = _network("begin", layers["begin"], (feature_dim,), seed)
+    begin = sequential("begin", layers["begin"], (feature_dim,), seed)
     shape = (small, small, 6 * width)
-    grow = _network("grow", layers["grow"], shape, seed + 1)
+    grow = sequential("grow", layers["grow"], shape, seed + 1)
     self.parts = (begin, grow)
     self._images = networks.inference(self.call, feature_dim)
 
@@ -334,141 +333,16 @@ class Generator(ImageModel):
   def images(self, features: np.ndarray) -> np.ndarray:
     """Generated faces, uint8 [n, size, size, 3], of float32 [n, dim]."""
     return to_bytes(
-      _in_batches(lambda part: self._images(part).numpy(), features)
+      in_batches(lambda part: self._images(part).numpy(), features)
     )
 
 
-class ResidualCoder(ImageModel):
-  """The learned enhancement layer: what the generated image got wrong.
-
-  Its code is in integers, which the project's entropy coder takes as it takes a
-  feature's; encoder and decoder both see the generated image.
-
-  Attributes:
-    size: pixels of an image's side.
-    width: channels of the first layer.
-    code_channels: of the code, which has an eighth of the image's side.
-    clip: the code's elements are clipped to [-clip, clip].
-    code_dim: elements of a code.
-  """
-
-  KIND, PART = "image-residual", "residual"
-  ARCHITECTURE = ("size", "width", "code_channels", "clip")
-
-  def __init__(
-    self,
-    size: int = 64,
-    width: int = 48,
-    code_channels: int = 12,
-    clip: float = 20.0,
-    seed: int = 0,
-  ):
-    """Builds the networks.
-
-    Args:
-      size: pixels of a side, a multiple of 16.
-      width: channels of the first layer.
-      code_channels: of the code.
-      clip: as r_clip of the feature codec.
-      seed: of the initial weights.
-    """
-    super().__init__(name="residual")
-    self.size = size
-    self.width = width
-    self.code_channels = code_channels
-    self.clip = clip
-    small = size // 8
-    self._code_shape = (small, small, code_channels)
-    self.code_dim = small**2 * code_channels
-    layers = self.layers(size, width, code_channels)
-    shapes = {
-      "encoder": (size, size, 2 * CHANNELS),
-      "context": (size, size, CHANNELS),
-      "decoder": (small, small, width + code_channels),
-    }
-    self.parts = tuple(
-      _network(name, layers[name], shapes[name], seed + i)
-      for i, name in enumerate(layers)
-    )
-    pixels = size**2 * CHANNELS
-    self._encode = networks.inference(
-      lambda x: self.latent(*self._images(x)), 2 * pixels
-    )
-    self._decode = networks.inference(
-      lambda x: self.decode_latent(
-        x[:, : self.code_dim], self._images(x[:, self.code_dim :])[0]
-      ),
-      self.code_dim + pixels,
-    )
-
-  @staticmethod
-  def layers(size, width, code_channels, **_):
-    """See `ImageModel`."""
-    w, w2 = width, 2 * width
-    return {
-      "encoder": [
-        Layer("conv", 2 * CHANNELS, w, 4, 4),
-        Layer("gdn", w, w),
-        Layer("conv", w, w2, 3, 2),
-        Layer("gdn", w2, w2),
-        Layer("conv", w2, code_channels, 3),
-      ],
-      "context": [
-        Layer("leaky", CHANNELS, w, 4, 4),
-        Layer("leaky", w, w, 3, 2),
-      ],
-      "decoder": [
-        Layer("leaky", w + code_channels, w2, 3),
-        Layer("residual", w2, w2, 3),
-        Layer("up", w2, w, 4, 2),
-        Layer("gdn", w, w),
-        Layer("up", w, CHANNELS, 8, 4),
-      ],
-    }
-
-  def _images(self, x):
-    return tf.unstack(
-      tf.reshape(x, [tf.shape(x)[0], -1, self.size, self.size, CHANNELS]),
-      num=x.shape[1] // (self.size**2 * CHANNELS),
-      axis=1,
-    )
-
-  def latent(self, images, generated):
-    """The code before rounding, [n, code_dim], of two images in [0, 1]."""
-    encoder = self.parts[0]
-    both = tf.concat([images - generated, generated], -1)
-    code = tf.reshape(encoder(2 * both), [-1, self.code_dim])
-    return tf.clip_by_value(code, -self.clip, self.clip)
-
-  def decode_latent(self, code, generated):
-    """The sum, not yet clipped to [0, 1], of a code and the generated image."""
-    _, context, decoder = self.parts
-    code = tf.reshape(code, [-1, *self._code_shape])
-    seen = tf.concat([code, context(2 * generated - 1)], -1)
-    return generated + decoder(seen)
-
-  def encode(self, images: np.ndarray, generated: np.ndarray) -> np.ndarray:
-    """Integer codes, int32 [n, code_dim], of uint8 [n, size, size, 3]."""
-    both = np.concatenate([_flat(images), _flat(generated)], 1)
-    latent = _in_batches(lambda part: self._encode(part / _SCALE).numpy(), both)
-    return np.rint(latent).astype(np.int32)
-
-  def decode(self, codes: np.ndarray, generated: np.ndarray) -> np.ndarray:
-    """The sums, uint8 [n, size, size, 3], of codes and generated images.
-
-    Raises:
-      Error: if a code's element is outside [-clip, clip], so not this coder's.
-    """
-    check_codes(codes, self.clip)
-    rows = np.concatenate([codes, _flat(generated) / _SCALE], 1)
-    return to_bytes(_in_batches(lambda part: self._decode(part).numpy(), rows))
+def flat(images: np.ndarray) -> np.ndarray:
+  """Images uint8 [n, ...] as float32 rows in [0, 1]."""
+  return images.reshape(len(images), -1).astype(np.float32) / _SCALE
 
 
-def _flat(images: np.ndarray) -> np.ndarray:
-  return images.reshape(len(images), -1).astype(np.float32)
-
-
-def _in_batches(function: Callable, rows: np.ndarray) -> np.ndarray:
+def in_batches(function: Callable, rows: np.ndarray) -> np.ndarray:
   """Applies a function to a few rows at a time and joins the results."""
   return np.concatenate(
     [function(rows[i : i + _BATCH]) for i in range(0, len(rows), _BATCH)]

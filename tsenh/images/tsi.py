@@ -22,7 +22,7 @@ MAX_PIXELS = 1 << 26
 MAX_SIZE = 1024
 
 _HEADER = struct.Struct("<4sBBHI8sI")
-_LAYER = struct.Struct("<BBI")  # kind, divisor, length; then the CRC.
+_LAYER = struct.Struct("<BBI")  # kind, setting, length; then the CRC.
 _CRC = struct.Struct("<I")
 HEADER_BYTES = _HEADER.size + _CRC.size
 LAYER_BYTES = _LAYER.size + _CRC.size
@@ -51,13 +51,13 @@ class Layer(NamedTuple):
 
   Attributes:
     kind: one of `KINDS`.
-    divisor: of the differences that a standard codec codes, 1 to 255; 0 of a
-      learned layer.
+    setting: what the differences that a standard codec codes are divided by, 1
+      to 255; of a learned layer its quality, 0 to 100.
     payload: its bytes.
   """
 
   kind: str
-  divisor: int
+  setting: int
   payload: bytes
 
 
@@ -85,7 +85,7 @@ def pack(header: Header, base: bytes, layers: List[Layer]) -> bytes:
   parts = [head, _CRC.pack(zlib.crc32(head)), base]
   for layer in layers:
     start = _LAYER.pack(
-      KINDS.index(layer.kind), layer.divisor, len(layer.payload)
+      KINDS.index(layer.kind), layer.setting, len(layer.payload)
     )
     crc = zlib.crc32(layer.payload, zlib.crc32(start))
     parts += [start, _CRC.pack(crc), layer.payload]
@@ -174,8 +174,8 @@ def _read_layer(data: bytes, start: int, number: int) -> Tuple[Layer, int]:
   begin = start + LAYER_BYTES
   if len(data) < begin:
     raise Error(_cut(what, start))
-  kind, divisor, length = _LAYER.unpack_from(data, start)
-  if kind >= len(KINDS) or (divisor == 0) != (kind == 0):
+  kind, setting, length = _LAYER.unpack_from(data, start)
+  if kind >= len(KINDS) or not (setting <= 100 if kind == 0 else setting):
     raise Error(f"{what} is damaged.")
   end = begin + length
   if len(data) < end:
@@ -185,7 +185,7 @@ def _read_layer(data: bytes, start: int, number: int) -> Tuple[Layer, int]:
   head = data[start : start + _LAYER.size]
   if zlib.crc32(payload, zlib.crc32(head)) != expected:
     raise Error(f"{what} is damaged (its checksum does not match).")
-  return Layer(KINDS[kind], divisor, payload), end
+  return Layer(KINDS[kind], setting, payload), end
 
 
 def _cut(what: str, start: int) -> str:
