@@ -137,9 +137,9 @@ def test_all_but_learned_layers_is_read_without_them(model, faces64):
   np.testing.assert_array_equal(
     alone.decompress(data, 1), model.decompress(data, 1)
   )
-  with pytest.raises(Error, match="layer 2: .* a clone of the repository"):
+  with pytest.raises(Error, match=r"layer 2: .* a clone of the repository"):
     alone.decompress(data)
-  coder, tables = model.residual
+  _coder, tables = model.residual
   other = residual.ResidualCoder(64, 128, 4, 8, 32, seed=1)
   another = dataclasses.replace(model, residual=(other, tables))
   with pytest.raises(Error, match="layer 2: learned by another model"):

@@ -66,7 +66,7 @@ def test_flip_is_nothing_for_the_same_and_grows_with_the_difference():
   np.testing.assert_array_equal(evaluation.flip(images, images), np.zeros(3))
   small = evaluation.flip(images, nearer.astype(np.uint8))
   large = evaluation.flip(images, further.astype(np.uint8))
-  assert small.shape == (3,) and (0 < small).all()
+  assert small.shape == (3,) and (small > 0).all()
   assert (small < large).all() and (large < 1).all()
 
 

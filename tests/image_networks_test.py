@@ -90,9 +90,11 @@ def residual_coder(seed=0, kind=residual.ResidualCoder):
 
 
 def test_a_code_begins_as_principal_components():
-  faces = networks.to_bytes(
-    np.random.default_rng(0).normal(0.5, 0.2, [100, 4, 4, 3])
-  ).repeat(8, 1).repeat(8, 2)
+  faces = (
+    networks.to_bytes(np.random.default_rng(0).normal(0.5, 0.2, [100, 4, 4, 3]))
+    .repeat(8, 1)
+    .repeat(8, 2)
+  )
   coder = residual_coder()
   coder.begin(faces)
   latent = coder.latent(networks.to_unit(faces))

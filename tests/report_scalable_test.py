@@ -39,7 +39,7 @@ def folder(tmp_path):
     point("avif:0", 190, "11110000"),
   ]
   model = [
-    point("generated, sharp", 30, "11000000", base="sharp"),
+    point("generated", 30, "11000000", base="sharp"),
     point("generated + learned:50, sharp", 150, "11111111", base="sharp"),
     point("generated + webp:0, sharp", 250, "11111111", base="sharp"),
   ]

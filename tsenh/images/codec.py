@@ -223,9 +223,7 @@ class ImageCodec:
     """The layer that brings `drawn` nearer to the images."""
     if one.kind == LEARNED:
       coder, entropy = self._learned()
-      side, codes, scales = coder.encode(
-        images, self._codes(base), one.quality
-      )
+      side, codes, scales = coder.encode(images, self._codes(base), one.quality)
       packed = entropy.pack(side, entropy.clip(codes, scales), scales)
       return tsi.Layer(one.kind, one.quality, self._learned_digest + packed)
     change = pictures.differences(images, drawn, one.divisor)
