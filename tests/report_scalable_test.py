@@ -1,5 +1,9 @@
 """The page of the layered codec, from invented results."""
 
+import json
+import os
+import subprocess
+
 import numpy as np
 import pytest
 from conftest import FACES64
@@ -62,6 +66,17 @@ def folder(tmp_path):
     result = {"format": 1, "judge": "j.param", "people": 4}
     result.update(points=points, **more)
     files.write_json(str(tmp_path / "scalable" / f"{name}.json"), result)
+  speed = {
+    "name": "feature",
+    "bytes_per_face": 25.04,
+    "encode_faces_per_second": 1234.5,
+    "decode_faces_per_second": 2000.0,
+  }
+  machine = {"processor": "P", "cores": 2}
+  measured = {"ways": [speed], "faces": 9, "rounds": 3, "machine": machine}
+  (tmp_path / "benchmarks").mkdir()
+  path = tmp_path / "benchmarks" / "images.json"
+  files.write_json(str(path), {"format": 1, **measured})
   return tmp_path
 
 
@@ -83,10 +98,12 @@ def test_every_part_of_the_page_is_made(folder):
     text = getattr(scalable, f"render_{part}")(folder / "nothing")
     assert "Not measured" in text
   text = scalable.render_scalable_points(folder)
-  assert "| avif:0 | 190.0 | 50.0 (10.0 to 90.0) | 23.80 | 0.500 |" in text
+  assert "| avif:0 | 190.0 | 50.0 (10.0 to 90.0) | 23.80 | 0.500 | 0.310 |" in text
   text = scalable.render_scalable_base(folder)
   assert "| sharp | 25.0 | 5,923 | 6,000 | 1.23 |" in text
   assert "| base | 9 |" in scalable.render_scalable_costs(folder)
+  text = scalable.render_scalable_speed(folder)
+  assert "| feature | 25.0 | 1,234 | 2,000 |" in text
 
 
 def test_rates_are_against_a_codec_alone_and_with_a_feature_beside_it():
@@ -139,3 +156,28 @@ def test_the_slider_page_holds_every_face_of_every_way():
   assert text.count("data:image/png") == 4
   assert text.count("<option") == 4 and "OPTIONS" not in text
   assert "SHOWN" not in text
+
+
+def test_the_slider_page_in_a_browser():
+  """In headless Chromium; CONTRIBUTING.md says how to get it."""
+  modules = os.environ.get("TSENH_BROWSER")
+  if not modules:
+    pytest.skip("TSENH_BROWSER names no folder with Chromium")
+  program = page.ROOT / "experiments" / "report" / "slider.mjs"
+  path = page.ROOT / "docs" / "scalable-slider.html"
+  process = subprocess.run(
+    ["node", program, modules, path], capture_output=True, text=True, check=True
+  )
+  told = json.loads(process.stdout)
+  assert told["errors"] == told["elsewhere"] == []
+  assert told["width"] <= 390  # Nothing to scroll sideways on a phone.
+  assert told["faces"] == 20
+  first, second = told["shown"]
+  assert first["right"] == "original" and first["left"].startswith("generated,")
+  assert first["sizes"] == second["sizes"] == [[64, 64], [64, 64]]
+  assert second["right"].startswith("generated + learned:")
+  assert all(a != b for a, b in zip(first["sources"], second["sources"]))
+  assert [first["clip"], second["clip"]] == [
+    "inset(0px 50% 0px 0px)",
+    "inset(0px 20% 0px 0px)",
+  ]

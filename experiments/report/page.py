@@ -64,6 +64,7 @@ PAGES = {
   "docs/porting.md": "exports",
   "docs/scalable.md": (
     "scalable_bars scalable_base scalable_rates scalable_points scalable_costs"
+    " scalable_speed"
   ),
   "docs/benchmarks.md": "speed growth peers",
   "docs/cluster.md": "cluster",

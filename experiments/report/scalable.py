@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterator, List
 import numpy as np
 
 from experiments import staleness
+from experiments.report import measurements
 from experiments.report.tables import NOT_MEASURED, markdown
 from tsenh.base import results
 from tsenh.images import evaluation
@@ -216,6 +217,26 @@ def render_scalable_costs(folder: pathlib.Path) -> str:
       ]
       return f"{_status(found)}\n\n{markdown(rows)}"
   return NOT_MEASURED
+
+
+@measurements.measured("benchmarks/images.json")
+def render_scalable_speed(found) -> str:
+  """The benchmark of the layered codec beside standard ones."""
+  rows = [
+    {
+      "what": row["name"],
+      "bytes per face": f"{row['bytes_per_face']:.1f}",
+      "encoded, faces/s": f"{row['encode_faces_per_second']:,.0f}",
+      "decoded, faces/s": f"{row['decode_faces_per_second']:,.0f}",
+    }
+    for row in found["ways"]
+  ]
+  machine = found["machine"]
+  return (
+    f"{markdown(rows)}\n\n{found['faces']} faces in one file, the median of"
+    f" {found['rounds']} rounds in turn ({machine['processor']},"
+    f" {machine['cores']} cores)."
+  )
 
 
 _STYLES = {

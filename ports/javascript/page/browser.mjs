@@ -4,28 +4,10 @@
  * `npm install @sparticuz/chromium puppeteer-core`.
  */
 
-import { createRequire } from "node:module";
-import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { open } from "./open.mjs";
 
 const [modules, page, ...files] = process.argv.slice(2);
-const require = createRequire(resolve(modules, "index.js"));
-const load = async (name) => (await import(pathToFileURL(require.resolve(name)))).default;
-const chromium = await load("@sparticuz/chromium");
-const puppeteer = await load("puppeteer-core");
-
-const browser = await puppeteer.launch({
-  args: [...chromium.args, "--no-sandbox"],
-  executablePath: await chromium.executablePath(),
-  headless: "shell",
-});
-const tab = await browser.newPage();
-const errors = [];
-const requests = [];
-tab.on("pageerror", (error) => errors.push(error.message));
-tab.on("request", (request) => requests.push(request.url()));
-await tab.setViewport({ width: 390, height: 844 });
-await tab.goto(pathToFileURL(resolve(page)).href);
+const { tab, close } = await open(modules, page);
 
 const text = (selector) => tab.$eval(selector, (e) => e.innerText);
 const seen = async () => ({
@@ -49,7 +31,4 @@ for (const group of files) {
   shown.push(await seen());
   await tab.$eval("#decoded", (e) => e.replaceChildren());
 }
-const width = await tab.evaluate(() => document.documentElement.scrollWidth);
-await browser.close();
-const elsewhere = requests.filter((url) => !/^(file|blob|data):/.test(url));
-console.log(JSON.stringify({ shown, errors, elsewhere, width }));
+console.log(JSON.stringify({ shown, ...(await close()) }));
