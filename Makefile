@@ -142,24 +142,37 @@ checkpoints: $(ALL) ## Make the shipped codecs again (about two hours)
 	cp -r build/checkpoints/. checkpoints/
 
 IMAGES := $(SHARED)/images/faces64.npz
+RESIDUAL := --epochs=6 --batch_size=32
 JUDGES := $(SHARED)/networks/mobilefacenet128.param \
   $(SHARED)/faces/MobileFaceNet.tflite
-scalable: $(ALL) ## Train and measure the layered face codec, from SHARED
-	$(PY) -m tsenh.train_scalable --images=$(IMAGES) --part=base \
-	  --epochs=2 --learning_rate=1e-3 --output=runs/scalable --resume
-	$(PY) -m tsenh.train_scalable --images=$(IMAGES) --part=generator \
-	  --most=30000 --epochs=3 --batch_size=32 --width=24 --consistency=0.1 \
-	  --learning_rate=1e-3 --output=runs/scalable --resume
+LAYERS := ,learned:0,learned:15,learned:30,learned:45,learned:60,learned:75,$\
+  learned:100,avif:0:4,avif:0,avif:10,avif:20,avif:30,avif:40,webp:0,webp:10
+ALONE := learned:0,learned:15,learned:30,learned:45,learned:60,learned:75,$\
+  learned:100
+scalable: $(ALL) ## Train and measure the layered face codec, from SHARED (3 h)
+	train() { $(PY) -m tsenh.train_scalable --images=$(IMAGES) --part=$$1 \
+	  --output=$$2 --resume $$3; }; \
+	train base runs/scalable "--epochs=20 --learning_rate=1e-3" && \
+	train generator runs/scalable "--epochs=3 --batch_size=32 --width=24 \
+	  --consistency=0.1 --learning_rate=1e-3" && \
+	train residual runs/scalable "$(RESIDUAL)" && \
+	mkdir -p runs/scalable-alone && \
+	cp -r runs/scalable/base runs/scalable/generator runs/scalable-alone && \
+	train residual runs/scalable-alone "$(RESIDUAL) --alone"
 	mkdir -p $(RESULTS)/scalable
 	for judge in $(JUDGES); do \
 	  name=$$(basename $$judge | cut -d. -f1); \
 	  measure="$(PY) -m tsenh.evaluate_scalable --images=$(SHARED)/faces/lfw_aligned.tar \
 	    --network=$$judge --scale=128"; \
-	  $$measure --model=runs/scalable \
-	    --output=$(RESULTS)/scalable/$$name-model.json || exit 1; \
+	  $$measure --model=runs/scalable --layers=$(LAYERS) \
+	    --output=$(RESULTS)/scalable/$$name-model.json && \
+	  $$measure --model=runs/scalable-alone --layers=$(ALONE) \
+	    --output=$(RESULTS)/scalable/$$name-alone.json && \
 	  $$measure --model=none --eigenfaces=$(IMAGES) \
 	    --output=$(RESULTS)/scalable/$$name-codecs.json || exit 1; \
 	done
+	$(PY) -m experiments.benchmarks.images --model=runs/scalable \
+	  --output=$(RESULTS)/benchmarks/images.json
 	$(PY) -m experiments.scalable_pages --model=runs/scalable
 
 table: $(ALL) ## Rewrite the pages' tables and figures from the results

@@ -21,7 +21,7 @@ JITTER = 0.08
 DARKEST = 8 / 255
 # Random numbers of one image that `mirror` and `jitter` take.
 NOISE_DIM = 5
-# Paper-silent (image_qualities): of the learned layer, in training.
+# Paper-silent (image_qualities): those that the learned layer is trained for.
 QUALITIES = 15.0, 85.0
 LOG_2 = 0.6931471805599453
 

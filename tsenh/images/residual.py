@@ -31,7 +31,8 @@ QUALITIES = 100
 # Quality at which a code is rounded to integers, and qualities that halve the
 # step.
 _MIDDLE, _HALVING = 50, 25
-# Of the code's unit, as of the sums of squares of pixels in [0, 1].
+# Paper-silent (image_code): the whole transform; see above. This is its code's
+# unit, as of the sums of squares of pixels in [0, 1].
 _UNIT = 200 / 255
 # The numbers of the prior's first layer are below _MOST, its hidden ones are
 # integers up to _MOST_HIDDEN, and its weights, of half precision, are below
