@@ -74,13 +74,13 @@ _CONSISTENCY = flags.DEFINE_float(
   "consistency",
   None,
   "Of the others: weight of the cosine distance between the feature of the face"
-  " that they draw and the original one. (default: 0.3, of residual 0.02)",
+  " that they draw and the original one. (default: 0.3, of residual 0.01)",
 )
 _LAMBDA = flags.DEFINE_float(
   "lambda", 6e-6, "Of residual: weight of a bit of a face at quality 50."
 )
 _CODE_DIM = flags.DEFINE_integer(
-  "code_dim", 640, "Of residual: elements of its code.", lower_bound=1
+  "code_dim", 768, "Of residual: elements of its code.", lower_bound=1
 )
 _ALONE = flags.DEFINE_bool(
   "alone",
@@ -309,7 +309,7 @@ def _train_residual(images, faces):
     return conditional.ConditionalCoder.fit(*map(np.concatenate, zip(*found)))
 
   log_scales = tf.Variable(tf.zeros(coder.SIDE_DIM))
-  consistency = 0.02 if _CONSISTENCY.value is None else _CONSISTENCY.value
+  consistency = 0.01 if _CONSISTENCY.value is None else _CONSISTENCY.value
 
   def loss_fn(batch, noise):
     return losses.residual_loss(

@@ -22,7 +22,7 @@ DARKEST = 8 / 255
 # Random numbers of one image that `mirror` and `jitter` take.
 NOISE_DIM = 5
 # Paper-silent (image_qualities): those that the learned layer is trained for.
-QUALITIES = 15.0, 85.0
+QUALITIES = 10.0, 100.0
 LOG_2 = 0.6931471805599453
 
 

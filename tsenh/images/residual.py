@@ -70,8 +70,8 @@ class ResidualCoder(ImageModel):
     size: int = 64,
     low_dim: int = 128,
     width: int = 48,
-    code_channels: int = 40,
-    code_dim: int = 640,
+    code_channels: int = 48,
+    code_dim: int = 768,
     seed: int = 0,
   ):
     """Builds the networks.
