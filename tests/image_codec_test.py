@@ -157,16 +157,23 @@ def test_quality_is_rate_and_fidelity(model, faces64):
   assert errors == sorted(errors, reverse=True)
 
 
-def test_a_codec_of_its_own_knows_of_no_base(untrained, faces64):
-  model = codec.load(str(untrained))
+def test_a_codec_of_its_own_knows_of_no_base(
+  model, untrained, faces64, tmp_path
+):
   coder, tables = model.residual
   alone = residual.AloneCoder(64, 128, 4, 8, 32)
   alone.assign(coder.arrays())
-  codec_alone = dataclasses.replace(model, residual=(alone, tables))
+  shutil.copytree(untrained, tmp_path / "model")
+  folder = tmp_path / "model" / alone.PART
+  about = {"generator_digest": model.generator.digest(), "kind": alone.KIND}
+  config = {**about, **alone.architecture()}
+  run_folders.finish(folder, config, alone, tables)
+  own = codec.load(str(tmp_path / "model"))
+  assert own.alone and not model.alone
   features = feature_sets.load("lfw").features[:8]
   images = [
     found.decompress(found.compress(faces64[:4], "learned:60", given))
-    for found in (codec_alone, model)
+    for found in (own, model)
     for given in (features[:4], features[4:])
   ]
   np.testing.assert_array_equal(images[0], images[1])

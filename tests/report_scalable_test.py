@@ -98,7 +98,9 @@ def test_every_part_of_the_page_is_made(folder):
     text = getattr(scalable, f"render_{part}")(folder / "nothing")
     assert "Not measured" in text
   text = scalable.render_scalable_points(folder)
-  assert "| avif:0 | 190.0 | 50.0 (10.0 to 90.0) | 23.80 | 0.500 | 0.310 |" in text
+  assert (
+    "| avif:0 | 190.0 | 50.0 (10.0 to 90.0) | 23.80 | 0.500 | 0.310 |" in text
+  )
   text = scalable.render_scalable_base(folder)
   assert "| sharp | 25.0 | 5,923 | 6,000 | 1.23 |" in text
   assert "| base | 9 |" in scalable.render_scalable_costs(folder)

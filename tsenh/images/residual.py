@@ -161,7 +161,8 @@ class ResidualCoder(ImageModel):
         " faces or a smaller --code_dim."
       )
     parted = images.reshape(n, side, PATCH, side, PATCH, CHANNELS)
-    patches = parted.swapaxes(2, 3).reshape(n * side**2, -1) / 255.0 - 0.5
+    patches = parted.swapaxes(2, 3).reshape(n * side**2, -1)
+    patches = patches / np.float32(255) - np.float32(0.5)
     # Around grey, not around their mean, which the layers' biases cannot hold.
     first = _components(patches, self.code_channels)
     rows = (patches @ first).reshape(n, -1)
