@@ -283,7 +283,8 @@ def test_the_residual_loss_is_distortion_and_rate():
   scales = tf.Variable(tf.zeros(coder.SIDE_DIM))
   random = noise(4, losses.NOISE_DIM + 1 + coder.code_dim + coder.SIDE_DIM)
   random = random.numpy()
-  random[:, losses.NOISE_DIM] = 0  # The middle quality: a step of one.
+  low, high = losses.QUALITIES  # Of these the one with a step of one.
+  random[:, losses.NOISE_DIM] = (50 - (low + high) / 2) / (high - low)
   loss, error, distance, bits = losses.residual_loss(
     *(coder, base, scales, faces, tf.constant(random), drawn, codes, features),
     *(1e-3, 0.1),
