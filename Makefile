@@ -142,7 +142,7 @@ checkpoints: $(ALL) ## Make the shipped codecs again (about two hours)
 	cp -r build/checkpoints/. checkpoints/
 
 IMAGES := $(SHARED)/images/faces64.npz
-RESIDUAL := --epochs=6 --batch_size=32
+RESIDUAL := --epochs=4 --batch_size=32
 JUDGES := $(SHARED)/networks/mobilefacenet128.param \
   $(SHARED)/faces/MobileFaceNet.tflite
 LAYERS := ,learned:0,learned:15,learned:30,learned:45,learned:60,learned:75,$\
