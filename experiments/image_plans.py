@@ -16,13 +16,20 @@ from tsenh.recognition import face_networks
 LOWRES_SIZES = (16, 32)
 LOWRES_EPOCHS, LOWRES_SEEDS = 8, 3
 LOWRES_QUARTER = "8,24/24,24/64"
-LOWRES_SHARE = 0.5
+# Percent of the faces, by what names of variants end in.
+LOWRES_SHARES = {"25": 25, "": 50, "75": 75}
 LOWRES_VARIANTS = {
   "scratch": ["--regression_weight=0", "--classification_weight=1"],
   "regression": ["--classification_weight=0"],
   "all": [],
-  "random": ["--selection=random", f"--share={LOWRES_SHARE}"],
-  "graph": ["--selection=graph", f"--share={LOWRES_SHARE}"],
+  **{
+    f"{selection}{end}": [
+      f"--selection={selection}",
+      f"--share={percent / 100}",
+    ]
+    for end, percent in LOWRES_SHARES.items()
+    for selection in ("random", "graph")
+  },
 }
 
 

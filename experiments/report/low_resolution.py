@@ -25,8 +25,15 @@ _VARIANTS = {
   "scratch": "people alone (from scratch)",
   "regression": "teacher alone",
   "all": "teacher and people, all faces",
-  "random": "teacher and people, a random half of the faces",
-  "graph": "teacher and people, the selected half of the faces",
+  **{
+    f"{selection}{end}": f"teacher and people, {share} of the faces, {how}"
+    for end, share in (
+      ("25", "a quarter"),
+      ("", "half"),
+      ("75", "three quarters"),
+    )
+    for selection, how in (("random", "at random"), ("graph", "selected"))
+  },
 }
 # What is tested: the second against the first.
 _TESTS = (
@@ -35,7 +42,7 @@ _TESTS = (
   ("regression", "all"),
   ("all", "random"),
   ("all", "graph"),
-  ("random", "graph"),
+  *((f"random{end}", f"graph{end}") for end in ("25", "", "75")),
 )
 _SHOWN = 8  # Faces of the figure.
 
