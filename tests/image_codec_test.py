@@ -1,12 +1,14 @@
 """The layered codec: layers, cuts, foreign files, and the commands."""
 
 import dataclasses
+import io
 import json
 import shutil
+import zlib
 
 import numpy as np
 import pytest
-from conftest import FACES64
+from conftest import FACES64, ROOT
 from PIL import Image
 
 from experiments.fuzzing import mutations
@@ -79,6 +81,44 @@ def test_features_and_images_come_back_layer_by_layer(model, faces64):
   assert end == len(data)
   np.testing.assert_array_equal(model.decompress(data), images)
   assert errors[0] > errors[2] > errors[3] and errors[3] < 300
+
+
+def test_the_golden_file_decodes_as_recorded_by_the_shipped_model():
+  """Four shipped faces; its integers are the same on every machine."""
+  folder = ROOT / "tests" / "expected" / "tsi"
+  data = (folder / "learned.tsi").read_bytes()
+  expected = json.loads((folder / "learned.json").read_text())
+  shipped = codec.load(expected["model"])
+  header = tsi.read_header(data)
+  assert header.model_digest.hex() == expected["model_digest"]
+  learned, _ = tsi.read_layers(data, header)
+  assert learned.payload[:8].hex() == expected["layer_digest"]
+  inner = shipped.compressor
+  file = io.BytesIO(tsi.read_base(data, header))
+  blocks = codec.compressor.decode_codes(
+    inner, file, codec.compressor.read_header(inner, file)
+  )
+  base = np.concatenate([*blocks])
+  coder, tables = shipped.residual
+  side, codes = tables.unpack(
+    learned.payload[8:],
+    header.num_faces,
+    lambda side: coder.scales(side, base, learned.setting),
+  )
+  octaves = coder.scales(side, base, learned.setting)
+  for name, found in (
+    ("side", side),
+    ("codes", codes),
+    ("tables", np.floor(8 * (octaves + 4))),
+  ):
+    crc = zlib.crc32(np.ascontiguousarray(found, "<i4"))
+    assert crc == expected[f"{name}_crc"]
+  images = shipped.decompress(data)
+  np.testing.assert_allclose(
+    images.mean(axis=(1, 2)), expected["means"], atol=0.5
+  )
+  corners = images[:, ::21, ::21].astype(int)
+  assert np.abs(corners - expected["corner"]).max() <= 3
 
 
 def test_sharper_features_take_the_place_of_the_base_networks(model, faces64):

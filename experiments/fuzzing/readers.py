@@ -22,6 +22,7 @@ from tsenh.base.errors import MAX_LENGTH, Error
 from tsenh.coding import bitstream, entropy
 from tsenh.data import feature_sets, streams
 from tsenh.features import compressor
+from tsenh.images import codec as image_codec
 from tsenh.images import pictures, tsi
 from tsenh.training import run_folders
 
@@ -129,8 +130,25 @@ def file_seeds() -> Dict[str, bytes]:
   return seeds
 
 
+@functools.cache
+def _learned():
+  """The coder of the shipped learned layer, and its tables."""
+  return image_codec.load("faces64").residual
+
+
+def _unpack_learned(layer: tsi.Layer, count: int) -> None:
+  """A learned layer, behind its digest and a base layer of zeros."""
+  coder, tables = _learned()
+  base = np.zeros([count, coder.low_dim], np.int32)
+  tables.unpack(
+    layer.payload[8:],
+    count,
+    lambda side: coder.scales(side, base, layer.setting),
+  )
+
+
 def read_image(data: bytes) -> None:
-  """A `.tsi` file: its features, and the layers that take no network."""
+  """A `.tsi` file: its features, and its layers as far as images."""
   header = outcome(tsi.read_header, data)
   if _refused(header):
     return
@@ -144,10 +162,12 @@ def read_image(data: bytes) -> None:
     if layer.kind in pictures.FORMATS:
       shape = header.num_faces, header.size
       outcome(pictures.decode, layer.payload, layer.kind, *shape)
+    else:
+      outcome(_unpack_learned, layer, header.num_faces)
 
 
 def image_seeds() -> Dict[str, bytes]:
-  """The golden file, and one with a layer of each standard codec."""
+  """The golden files, and one with a layer of each standard codec."""
   main, _ = _codec()
   faces = np.random.default_rng(0).integers(0, 256, [3, 16, 16, 3], np.uint8)
   layers = [
@@ -157,9 +177,10 @@ def image_seeds() -> Dict[str, bytes]:
   ]
   base = main.compress(feature_sets.load("lfw").features[:3])
   header = tsi.Header(0, 16, 3, b"8 bytes.", 0)
-  golden = EXPECTED / "tsi" / "faces.tsi"
+  golden = EXPECTED / "tsi"
   return {
-    "golden": golden.read_bytes(),
+    "golden": (golden / "faces.tsi").read_bytes(),
+    "learned": (golden / "learned.tsi").read_bytes(),
     "standard": tsi.pack(header, base, layers),
   }
 
@@ -326,7 +347,9 @@ READERS = {
     image_seeds,
     read_image,
     functools.partial(mutations.mutate_file, repair=mutations.repaired_image),
-    ("tsenh/images/pictures.py", "tsenh/images/tsi.py"),
+    tuple(
+      f"tsenh/images/{name}.py" for name in ("conditional", "pictures", "tsi")
+    ),
   ),
   "npy": Reader(
     array_seeds,
