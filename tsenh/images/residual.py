@@ -289,9 +289,13 @@ class ResidualCoder(ImageModel):
     """Images uint8 [n, size, size, 3]; arguments as `encode` and `draw`."""
     means, _ = self.exact_conditions(side, base)
     latent = (means + step(quality) * codes).astype(np.float32)
-    levels = np.full([len(codes), 1], quality, np.float32)
-    rows = np.concatenate([levels, latent, flat(drawn)], 1)
-    return to_bytes(in_batches(lambda part: self._decode(part).numpy(), rows))
+
+    def draw(rows):
+      levels = np.full([len(rows), 1], quality, np.float32)
+      parts = [levels, latent[rows], flat(drawn[rows])]
+      return self._decode(np.concatenate(parts, 1)).numpy()
+
+    return to_bytes(in_batches(draw, np.arange(len(codes))))
 
 
 class AloneCoder(ResidualCoder):
