@@ -164,7 +164,7 @@ scalable: $(ALL) ## Train and measure the layered face codec, from SHARED (3 h)
 	  name=$$(basename $$judge | cut -d. -f1); \
 	  measure="$(PY) -m tsenh.evaluate_scalable --images=$(SHARED)/faces/lfw_aligned.tar \
 	    --network=$$judge --scale=128"; \
-	  $$measure --model=runs/scalable --layers=$(LAYERS) \
+	  $$measure --model=runs/scalable --bases=sharp --layers=$(LAYERS) \
 	    --output=$(RESULTS)/scalable/$$name-model.json && \
 	  $$measure --model=runs/scalable-alone --layers=$(ALONE) \
 	    --output=$(RESULTS)/scalable/$$name-alone.json && \

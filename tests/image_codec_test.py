@@ -103,9 +103,9 @@ def test_the_golden_file_decodes_as_recorded_by_the_shipped_model():
   side, codes = tables.unpack(
     learned.payload[8:],
     header.num_faces,
-    lambda side: coder.scales(side, base, learned.setting),
+    lambda side: coder.octaves(side, base, learned.setting),
   )
-  octaves = coder.scales(side, base, learned.setting)
+  octaves = coder.octaves(side, base, learned.setting)
   for name, found in (
     ("side", side),
     ("codes", codes),
@@ -263,8 +263,10 @@ def test_a_header_does_not_say_how_much_a_base_may_hold(model, faces64):
 
 
 def test_one_layer_needs_no_list_and_bytes_are_bytes(model, faces64):
-  one = model.compress(faces64[:1], "webp:5")
-  assert one == model.compress(faces64[:1], ["webp:5"])
+  one = model.compress(faces64[:1], "learned:5")
+  assert one == model.compress(faces64[:1], ["learned:5"])
+  for same in (bytearray(one), memoryview(one)):
+    np.testing.assert_array_equal(model.decompress(same), model.decompress(one))
   np.testing.assert_array_equal(
     model.decompress(one, np.int64(1)), model.decompress(one)
   )

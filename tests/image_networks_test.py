@@ -105,7 +105,9 @@ def test_a_code_begins_as_principal_components():
   moved = coder.draw(latent + 1.0, drawn, tf.fill([100, 1], 50.0))
   errors = tf.reduce_sum(tf.square(moved - image), [1, 2, 3])
   np.testing.assert_allclose(errors, coder.code_dim * (200 / 255) ** 2, 0.01)
-  with pytest.raises(Error, match="100 faces have no 101 principal"):
+  with pytest.raises(
+    Error, match="100 faces of 32x32 pixels have 100 principal"
+  ):
     residual.ResidualCoder(32, 8, 4, 8, 101).begin(faces)
 
 
@@ -115,7 +117,7 @@ def test_what_a_reader_has_is_what_a_writer_rounded():
   base = np.random.default_rng(0).integers(-3, 4, [5, 8]).astype(np.int32)
   side, codes, octaves = coder.encode(faces, base, quality)
   assert side.dtype == codes.dtype == np.int32
-  np.testing.assert_array_equal(octaves, coder.scales(side, base, quality))
+  np.testing.assert_array_equal(octaves, coder.octaves(side, base, quality))
   means, _ = coder.exact_conditions(side, base)
   latent = coder.latent(networks.to_unit(faces)).numpy()
   step = residual.step(quality)
@@ -167,7 +169,7 @@ def test_conditions_are_exact_in_any_order_and_close_to_those_of_training():
     assert np.abs(one - two).max() < 0.2
   for array in coder.parts[2].weights[2:]:
     array.assign(tf.fill(array.shape, 2000.0))
-  with pytest.raises(Error, match="a weight above 1024"):
+  with pytest.raises(Error, match="a weight of 1024"):
     coder.exact_conditions(side, base)
 
 

@@ -33,7 +33,8 @@ _LAYERS = flags.DEFINE_list(
   ["webp:5"],
   "Enhancement layers in order: learned:QUALITY, where the model has such a"
   " layer, which is best as the first; webp:QUALITY, avif:QUALITY or"
-  " jpeg2000:QUALITY, a standard codec on what is still wrong. Qualities are 0"
+  " jpeg2000:QUALITY, a standard codec on what is still wrong, with another"
+  " colon and what differences are divided by, if it is not 2. Qualities are 0"
   " to 100. Empty: the generated face is all that there is.",
 )
 _FEATURES = flags.DEFINE_string(

@@ -280,6 +280,12 @@ def main():
   settings = command.settings()
   network = face_networks.load(*settings[:4])
   model = None if _MODEL.value == "none" else codec.load(_MODEL.value)
+  learned = [re.fullmatch(r"learned:\d+", layer) for layer in _LAYERS.value]
+  if model and model.alone and not all(learned):
+    raise Error(
+      f"{_MODEL.value} was trained alone: --layers=learned:QUALITY,... is all"
+      " that can be measured of it."
+    )
   size = model.generator.size if model else _SIZE
   chosen = evaluation.choose(known.identities, _PEOPLE.value, _PROBES.value)
   originals, _ = _read(known.names[chosen.probes].tolist(), size)

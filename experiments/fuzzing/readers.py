@@ -143,7 +143,7 @@ def _unpack_learned(layer: tsi.Layer, count: int) -> None:
   tables.unpack(
     layer.payload[8:],
     count,
-    lambda side: coder.scales(side, base, layer.setting),
+    lambda side: coder.octaves(side, base, layer.setting),
   )
 
 

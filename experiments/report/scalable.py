@@ -5,6 +5,7 @@ measured on the same faces, judge by judge.
 """
 
 import pathlib
+import re
 from typing import Any, Dict, Iterator, List
 
 import numpy as np
@@ -165,7 +166,9 @@ def _rates(points, base: str, kind: str, other: str) -> Iterator[Dict]:
   """Of layers of one kind, against a codec alone and with a feature."""
   own = [p for p in points if p.get("base") == base]
   feature = [p for p in own if p["method"] == "generated"]
-  layered = [p for p in own if p["method"].startswith(f"generated + {kind}:")]
+  layered = [
+    p for p in own if re.fullmatch(rf"generated \+ {kind}:[\d:]+", p["method"])
+  ]
   alone = [p for p in points if p["method"] == other]
   if not feature or len(layered) < _LEAST or len(alone) < _LEAST:
     return
@@ -207,7 +210,7 @@ def render_scalable_costs(folder: pathlib.Path) -> str:
   """Size and work of the networks."""
   found = read(folder)
   for result in found.values():
-    if "costs" in result:
+    if "base_layer" in result:
       rows = [
         {
           "network": name,

@@ -52,7 +52,9 @@ def step(text: str) -> Step:
     Error: if there is no such layer.
   """
   kind, *numbers = text.split(":") if isinstance(text, str) else ("",)
-  good = kind in tsi.KINDS and all(n.isascii() and n.isdigit() for n in numbers)
+  good = kind in tsi.KINDS and all(
+    n.isascii() and n.isdigit() and len(n) <= 3 for n in numbers
+  )
   if good and len(numbers) in ((1,) if kind == LEARNED else (1, 2)):
     found = Step(kind, *map(int, numbers))
     if found.quality <= 100 and 1 <= found.divisor <= 255:
@@ -95,10 +97,9 @@ class ImageCodec:
   @functools.cached_property
   def _learned_digest(self) -> bytes:
     """8 bytes that tell what decodes a learned layer."""
-    sha = hashlib.sha256()
-    for part in self._learned():
-      sha.update(part.digest().encode())
-    return sha.digest()[:8]
+    coder, tables = self._learned()
+    text = coder.KIND + coder.digest() + tables.digest()
+    return hashlib.sha256(text.encode()).digest()[:8]
 
   def compress(
     self,
@@ -130,11 +131,15 @@ class ImageCodec:
     elif len(features) != len(images):
       raise Error(f"{len(features)} features for {len(images)} images.")
     base = self.compressor.compress(features)
-    drawn = self.generator.images(self.compressor.decompress(base))
-    coded = []
+    codes = self._codes(base)
+    coded, drawn = [], None
     for one in steps:
-      coded.append(self._encode(one, images, base, drawn))
-      drawn = self._decode(coded[-1], base, drawn)
+      # What a reader has before this layer.
+      if drawn is None:
+        drawn = self.generator.images(self.compressor.decompress(base))
+      else:
+        drawn = self._decode(coded[-1], codes, drawn)
+      coded.append(self._encode(one, images, codes, drawn))
     size = self.generator.size
     header = tsi.Header(0, size, len(images), self.digest, 0)
     return tsi.pack(header, base, coded)
@@ -181,10 +186,10 @@ class ImageCodec:
       raise Error(f"written with another model than {self.name}.")
     found = tsi.read_layers(data, header, most)
     drawn = self.generator.images(self.features(data))
-    base = tsi.read_base(data, header)
+    codes = self._codes(tsi.read_base(data, header))
     for number, layer in enumerate(found, 1):
       try:
-        drawn = self._decode(layer, base, drawn)
+        drawn = self._decode(layer, codes, drawn)
       except Error as error:
         raise Error(f"enhancement layer {number}: {error}") from error
     return drawn
@@ -207,8 +212,8 @@ class ImageCodec:
   def _learned(self) -> Tuple[ResidualCoder, ConditionalCoder]:
     if self.residual is None:
       raise Error(
-        f"{self.name} has no learned enhancement layer here; that of a shipped"
-        " model comes with a clone of the repository alone."
+        f"{self.name} has no learned enhancement layer; the shipped model's"
+        " comes with a clone of the repository, and not with a package."
       )
     return self.residual
 
@@ -219,18 +224,18 @@ class ImageCodec:
     blocks = compressor.decode_codes(self.compressor, file, header)
     return np.concatenate([*blocks])
 
-  def _encode(self, one: Step, images, base: bytes, drawn) -> tsi.Layer:
+  def _encode(self, one: Step, images, base: np.ndarray, drawn) -> tsi.Layer:
     """The layer that brings `drawn` nearer to the images."""
     if one.kind == LEARNED:
       coder, entropy = self._learned()
-      side, codes, scales = coder.encode(images, self._codes(base), one.quality)
-      packed = entropy.pack(side, entropy.clip(codes, scales), scales)
+      side, codes, octaves = coder.encode(images, base, one.quality)
+      packed = entropy.pack(side, entropy.clip(codes, octaves), octaves)
       return tsi.Layer(one.kind, one.quality, self._learned_digest + packed)
     change = pictures.differences(images, drawn, one.divisor)
     payload = pictures.encode(change, one.kind, one.quality)
     return tsi.Layer(one.kind, one.divisor, payload)
 
-  def _decode(self, layer: tsi.Layer, base: bytes, drawn) -> np.ndarray:
+  def _decode(self, layer: tsi.Layer, base: np.ndarray, drawn) -> np.ndarray:
     """What a reader has with this layer, of the images drawn before it."""
     n, size = len(drawn), self.generator.size
     if layer.kind == LEARNED:
@@ -238,11 +243,11 @@ class ImageCodec:
       digest, packed = layer.payload[:8], layer.payload[8:]
       if digest != self._learned_digest:
         raise Error(f"learned by another model than {self.name}.")
-      own, quality = self._codes(base), layer.setting
+      quality = layer.setting
       side, codes = entropy.unpack(
-        packed, n, lambda side: coder.scales(side, own, quality)
+        packed, n, lambda side: coder.octaves(side, base, quality)
       )
-      return coder.decode(side, codes, own, quality, drawn)
+      return coder.decode(side, codes, base, quality, drawn)
     change = pictures.decode(layer.payload, layer.kind, n, size)
     return pictures.add(drawn, change, layer.setting)
 
@@ -297,6 +302,21 @@ def read_part(folder, *kinds) -> Tuple[Any, compressor.Run]:
   return run.build(), run
 
 
+def inner_codec(folder, run: compressor.Run) -> Compressor:
+  """The feature codec that a model's generator was trained behind.
+
+  Args:
+    folder: the model's.
+    run: the generator's.
+
+  Raises:
+    Error: as `compressor.load` does.
+  """
+  name = run.config.get("codec")
+  own = pathlib.Path(folder) / OWN_CODEC
+  return compressor.load(str(own) if name == OWN_CODEC else name)
+
+
 def load(name: str) -> ImageCodec:
   """Loads a layered face codec.
 
@@ -310,14 +330,12 @@ def load(name: str) -> ImageCodec:
   folder = find(name)
   base, _ = read_part(folder, networks.Base)
   generator, run = read_part(folder, networks.Generator)
-  codec = run.config.get("codec")
-  inner = compressor.load(
-    str(folder / OWN_CODEC if codec == OWN_CODEC else codec)
-  )
+  inner = inner_codec(folder, run)
   residual = None
   bound = [
     (inner.transform.digest(), run.config.get("codec_digest")),
     (base.digest(), run.config.get("base_digest")),
+    (base.size, generator.size),
   ]
   if (folder / ResidualCoder.PART / run_folders.CONFIG).exists():
     coder, coder_run = read_part(folder, ResidualCoder, AloneCoder)
@@ -330,6 +348,7 @@ def load(name: str) -> ImageCodec:
       (entropy.digest(), found.get("table_digest")),
       (entropy.side.code_dim, coder.SIDE_DIM),
       (inner.transform.code_dim, coder.low_dim),
+      (coder.size, generator.size),
     ]
   if any(digest != expected for digest, expected in bound):
     raise Error(f"{name}: its parts were not trained one behind the other.")

@@ -51,6 +51,7 @@ class ConditionalCoder:
       and 2 <= cdf.shape[1] <= 2 * _WIDEST + 2
       and (cdf[:, 0] == 0).all()
       and (cdf[:, -1] == TOTAL).all()
+      and (cdf <= TOTAL).all()
     )
     if good:
       symbols = (cdf < TOTAL).sum(axis=1)
@@ -97,8 +98,8 @@ class ConditionalCoder:
     if set(tables) != {"lower", "cdf", "scale_cdf"}:
       raise Error(f"{source}: not the tables of a learned layer.")
     rest = {name: tables[name] for name in ("lower", "cdf")}
+    side = EntropyCoder.from_tables(rest, source)
     try:
-      side = EntropyCoder.from_tables(rest, source)
       return cls(side, tables["scale_cdf"])
     except Error as error:
       raise Error(f"{source}: {error}") from error
@@ -142,14 +143,14 @@ class ConditionalCoder:
     self,
     payload: bytes,
     count: int,
-    scales: Callable[[np.ndarray], np.ndarray],
+    octaves: Callable[[np.ndarray], np.ndarray],
   ) -> Tuple[np.ndarray, np.ndarray]:
     """The inverse of `pack`.
 
     Args:
       payload: its bytes.
       count: of faces.
-      scales: maps what was sent first, int32 [count, side_dim], to log2 of the
+      octaves: maps what was sent first, int32 [count, side_dim], to log2 of the
         codes' scales, float64 [count, code_dim].
 
     Returns:
@@ -165,7 +166,7 @@ class ConditionalCoder:
     if len(payload) < end:
       raise Error("a learned layer ends within its first string.")
     side = self.side.unpack_shared(payload[start:end], count)
-    tables = _table_of(scales(side))
+    tables = _table_of(octaves(side))
     string = tf.constant(payload[end:])
     handle = gen_ops.create_range_decoder(string, self._lookup)
     handle, found = gen_ops.entropy_decode_index(

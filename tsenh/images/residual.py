@@ -27,14 +27,13 @@ from tsenh.images.networks import (
 )
 
 PATCH = 8  # Pixels of a side.
-QUALITIES = 100
 # Quality at which a code is rounded to integers, and qualities that halve the
 # step.
 _MIDDLE, _HALVING = 50, 25
 # Paper-silent (image_code): the whole transform; see above. This is its code's
 # unit, as of the sums of squares of pixels in [0, 1].
 _UNIT = 200 / 255
-# The numbers of the prior's first layer are below _MOST, its hidden ones are
+# The numbers that the prior sees are _MOST at most, its hidden ones are
 # integers up to _MOST_HIDDEN, and its weights, of half precision, are below
 # _MOST_WEIGHT: every sum is then exact in double precision, whatever its order.
 _MOST, _MOST_HIDDEN, _MOST_WEIGHT = 127, 2048, 1024
@@ -48,7 +47,7 @@ def step(quality):
 
 
 class ResidualCoder(ImageModel):
-  """The learned enhancement layer: what the generated image does not show.
+  """The learned enhancement layer: the image, to who has the one drawn so far.
 
   Attributes:
     size: pixels of an image's side.
@@ -155,10 +154,12 @@ class ResidualCoder(ImageModel):
       Error: if these are too few to have so many.
     """
     n, side = len(images), self.size // PATCH
-    if n < self.code_dim:
+    most = min(n, int(np.prod(self._patches)))
+    if most < self.code_dim:
       raise Error(
-        f"{n} faces have no {self.code_dim} principal components; give more"
-        " faces or a smaller --code_dim."
+        f"{n} faces of {self.size}x{self.size} pixels have {most} principal"
+        f" components here, fewer than {self.code_dim}; take a smaller"
+        " --code_dim."
       )
     parted = images.reshape(n, side, PATCH, side, PATCH, CHANNELS)
     patches = parted.swapaxes(2, 3).reshape(n * side**2, -1)
@@ -225,7 +226,9 @@ class ResidualCoder(ImageModel):
       for weight in self.parts[2].weights
     ]
     if max(np.abs(array).max() for array in arrays) >= _MOST_WEIGHT:
-      raise Error("the prior of the learned layer has a weight above 1024.")
+      raise Error(
+        "the prior of the learned layer has a weight of 1024 or more."
+      )
     kernel, bias, last_kernel, last_bias = arrays
     numbers = np.concatenate([side, base * (not self.ALONE)], 1)
     sums = np.clip(numbers, -_MOST, _MOST).astype(np.float64) @ kernel + bias
@@ -269,7 +272,7 @@ class ResidualCoder(ImageModel):
     codes = np.rint((found[:, : self.code_dim] - means) / step(quality))
     return side, codes.astype(np.int32), self._of_codes(octaves, quality)
 
-  def scales(
+  def octaves(
     self, side: np.ndarray, base: np.ndarray, quality: int
   ) -> np.ndarray:
     """Log2 of the scales of the codes behind `side`, as `encode` has them."""

@@ -180,7 +180,7 @@ def _read_layer(data: bytes, start: int, number: int) -> Tuple[Layer, int]:
   end = begin + length
   if len(data) < end:
     raise Error(_cut(what, start))
-  payload = data[begin:end]
+  payload = bytes(data[begin:end])
   expected = _CRC.unpack_from(data, start + _LAYER.size)[0]
   head = data[start : start + _LAYER.size]
   if zlib.crc32(payload, zlib.crc32(head)) != expected:
