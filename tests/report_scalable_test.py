@@ -89,6 +89,7 @@ def test_gains_are_against_files_as_large_and_there_may_be_none(folder):
   assert large["webp as large"] == "68.8"
   assert large["points above webp"].startswith("+31.2 (")
   assert large["avif as large"] == "no such file"
+  assert large["learned alone as large"] == "not measured"
 
 
 def test_every_part_of_the_page_is_made(folder):

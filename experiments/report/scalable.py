@@ -101,10 +101,12 @@ def gains(points) -> Iterator[Dict[str, Any]]:
       "bytes per face": f"{size:.1f}",
       "rank-1, %": f"{100 * point['rank1']:.1f}",
     }
-    for kind in ("webp", "avif"):
+    for kind in ("webp", "avif", "learned alone"):
       anchor = curve(points, kind, f"{kind}, a file each")
-      if not anchor or size < anchor[0][0]:
-        missing = "no such file" if anchor else "not measured"
+      if not anchor or not anchor[0][0] <= size <= anchor[-1][0]:
+        missing = "no such file"
+        if not anchor or size > anchor[-1][0]:
+          missing = "not measured"
         row[f"{kind} as large"] = missing
         row[f"points above {kind}"] = ""
         continue
@@ -153,6 +155,16 @@ def render_scalable_base(folder: pathlib.Path) -> str:
   return f"{_status(found)}\n\n{markdown(unique)}" if unique else NOT_MEASURED
 
 
+def _front(points, key: str) -> List[Dict[str, Any]]:
+  """Points of rising rate, those left out that a smaller file outdoes."""
+  sign = -1 if key == "flip" else 1
+  found: List[Dict[str, Any]] = []
+  for point in sorted(points, key=lambda p: p["bytes_per_face"]):
+    if not found or sign * point[key] > sign * found[-1][key]:
+      found.append(point)
+  return found
+
+
 # Layers, and the image codec that they stand against.
 _AGAINST = (
   ("webp", "webp"),
@@ -186,7 +198,9 @@ def _rates(points, base: str, kind: str, other: str) -> Iterator[Dict]:
       ("flip", "FLIP, %"),
       ("rank1", "rank-1, %"),
     ):
-      value = evaluation.bd_rate(anchor, layered, key)
+      fronts = [_front(points, key) for points in (anchor, layered)]
+      enough = min(map(len, fronts)) >= _LEAST
+      value = evaluation.bd_rate(*fronts, key) if enough else np.nan
       row[head] = "no overlap" if np.isnan(value) else f"{value:+.0f}"
     yield row
 
