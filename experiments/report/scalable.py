@@ -192,17 +192,23 @@ def _rates(points, base: str, kind: str, other: str) -> Iterator[Dict]:
     (f"simulcast: {other}, and the feature in a file", both),
   ):
     row = {"features": base, "layers": kind, "against": name}
-    for key, head in (
-      ("psnr", "PSNR, %"),
-      ("ms_ssim", "MS-SSIM, %"),
-      ("flip", "FLIP, %"),
-      ("rank1", "rank-1, %"),
-    ):
-      fronts = [_front(points, key) for points in (anchor, layered)]
-      enough = min(map(len, fronts)) >= _LEAST
-      value = evaluation.bd_rate(*fronts, key) if enough else np.nan
-      row[head] = "no overlap" if np.isnan(value) else f"{value:+.0f}"
-    yield row
+    yield {**row, **_differences(anchor, layered)}
+
+
+def _differences(anchor, tested) -> Dict[str, str]:
+  """Bjontegaard's, in percent, by what is equal."""
+  row = {}
+  for key, head in (
+    ("psnr", "PSNR, %"),
+    ("ms_ssim", "MS-SSIM, %"),
+    ("flip", "FLIP, %"),
+    ("rank1", "rank-1, %"),
+  ):
+    fronts = [_front(points, key) for points in (anchor, tested)]
+    enough = min(map(len, fronts)) >= _LEAST
+    value = evaluation.bd_rate(*fronts, key) if enough else np.nan
+    row[head] = "no overlap" if np.isnan(value) else f"{value:+.0f}"
+  return row
 
 
 def render_scalable_rates(folder: pathlib.Path) -> str:
@@ -215,6 +221,14 @@ def render_scalable_rates(folder: pathlib.Path) -> str:
       for kind, other in _AGAINST
       for row in _rates(points, base, kind, other)
     ]
+    alone, avif = (
+      [p for p in points if p["method"] == method]
+      for method in ("learned alone", "avif")
+    )
+    if alone and avif:
+      row = {"features": "none", "layers": "learned alone"}
+      row["against"] = "avif alone"
+      rows.append({**row, **_differences(avif, alone)})
     if rows:
       parts.append(f"Recognised by `{judge}`:\n\n{markdown(rows)}")
   return "\n\n".join([_status(found), *parts]) if parts else NOT_MEASURED
