@@ -27,7 +27,7 @@ _MODEL = flags.DEFINE_string(
   "model", "faces64", "A shipped model or a folder of train_scalable."
 )
 _PEOPLE = 20
-_CHAINS = ((), *((f"learned:{quality}",) for quality in (10, 30, 50, 75)))
+_CHAINS = ((), *((f"learned:{quality}",) for quality in (30, 45, 60, 80)))
 _DOCS = provenance.ROOT / "docs"
 _FACES = provenance.ROOT / "tests" / "faces64" / "lfw64.npz"
 
