@@ -11,6 +11,7 @@ knows of the same names, from when they were sharp. Enhancement layers follow in
 the order of --layers; the file may be cut off behind any of them.
 """
 
+import logging
 import sys
 
 import numpy as np
@@ -54,6 +55,10 @@ def main():
 
   from tsenh.images import codec, pictures, tsi
 
+  # Each of the networks is compiled once, which TensorFlow takes for a mistake.
+  logging.getLogger("tensorflow").setLevel(logging.ERROR)
+  for layer in _LAYERS.value:
+    codec.step(layer)
   model = codec.load(_MODEL.value)
   size = model.generator.size
   tsi.check_pixels(len(names), size)
