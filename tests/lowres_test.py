@@ -75,7 +75,7 @@ def test_the_ablation_has_means_over_seeds_and_tests_of_one_family(folder):
   assert len(tests) == 6
   selected = tests.iloc[-1]
   assert selected["difference"] == pytest.approx(2)
-  assert "random half" in selected["against"]
+  assert "half of the faces, at random" in selected["against"]
   assert (tests["p_holm"] >= tests["p"]).all()
 
 
@@ -101,8 +101,10 @@ def test_the_plan_trains_each_variant_from_the_same_faces(tmp_path):
   )
   lines = process.stdout.splitlines()
   trained = [line for line in lines if "train_student" in line]
-  assert len(trained) == 15 and len(lines) == 30 + 2 + len(STUDENTS)
-  assert sum("--selection=graph" in line for line in trained) == 3
+  assert len(trained) == 27 and len(lines) == 54 + 2 + len(STUDENTS)
+  for share in ("0.25", "0.5", "0.75"):
+    own = f"--selection=graph --share={share} "
+    assert sum(own in line for line in trained) == 3
   shrunken = {line.split("--shrunken=")[1].split()[0] for line in trained}
   assert len(shrunken) == 1
   assert json.dumps(lines).count("--network=t.param") == 2
