@@ -145,13 +145,13 @@ IMAGES := $(SHARED)/images/faces64.npz
 RESIDUAL := --epochs=4 --batch_size=32
 JUDGES := $(SHARED)/networks/mobilefacenet128.param \
   $(SHARED)/faces/MobileFaceNet.tflite
-LAYERS := ,learned:0,learned:15,learned:30,learned:45,learned:60,learned:75,$\
-  learned:100,avif:0:4,avif:0,avif:10,avif:20,avif:30,avif:40,webp:0,webp:10
+LEARNED := learned:0,learned:15,learned:30,learned:45,learned:60,$\
+  learned:75,learned:100
+LAYERS := ,$(LEARNED),avif:0:4,avif:0,avif:10,avif:20,avif:30,avif:40,$\
+  webp:0,webp:10
 CODECS := webp:0,webp:1,webp:5,webp:10,webp:15,avif:0,avif:5,avif:10,$\
   avif:20,avif:30,avif:35,avif:40,jpeg2000:10,jpeg2000:20,jpeg2000:30,$\
   jpeg:1,jpeg:5,jpeg:10
-ALONE := learned:0,learned:15,learned:30,learned:45,learned:60,learned:75,$\
-  learned:100
 scalable: $(ALL) ## Train and measure the layered face codec, from SHARED (3 h)
 	train() { $(PY) -m tsenh.train_scalable --images=$(IMAGES) --part=$$1 \
 	  --output=$$2 --resume $$3; }; \
@@ -169,7 +169,7 @@ scalable: $(ALL) ## Train and measure the layered face codec, from SHARED (3 h)
 	    --network=$$judge --scale=128"; \
 	  $$measure --model=runs/scalable --bases=sharp --layers=$(LAYERS) \
 	    --output=$(RESULTS)/scalable/$$name-model.json && \
-	  $$measure --model=runs/scalable-alone --layers=$(ALONE) \
+	  $$measure --model=runs/scalable-alone --layers=$(LEARNED) \
 	    --output=$(RESULTS)/scalable/$$name-alone.json && \
 	  $$measure --model=none --eigenfaces=$(IMAGES) --codecs=$(CODECS) \
 	    --output=$(RESULTS)/scalable/$$name-codecs.json || exit 1; \

@@ -83,7 +83,7 @@ setuptools.setup(
     ],
   },
   # Their features are part of a clone alone, and so are these.
-  # The learned layer of images is as large as what is left below 45 MB.
+  # The learned layer of images is larger than what is left below 45 MB.
   exclude_package_data={
     "tsenh.trained": ["rank64-*/*", "dlib-*/*", "images/*/residual/*"]
   },

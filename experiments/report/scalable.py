@@ -79,15 +79,22 @@ def hits(point: Dict[str, Any]) -> np.ndarray:
   return np.array([hit == "1" for hit in point["hits"]])
 
 
+def _front(points, key: str) -> List[Dict[str, Any]]:
+  """Points of rising rate, those left out that a smaller file outdoes."""
+  sign = -1 if key == "flip" else 1
+  found: List[Dict[str, Any]] = []
+  for point in sorted(
+    points, key=lambda p: (p["bytes_per_face"], -sign * p[key])
+  ):
+    if not found or sign * point[key] > sign * found[-1][key]:
+      found.append(point)
+  return found
+
+
 def curve(points, *methods: str) -> evaluation.Curve:
   """Rates and hits of methods, rising, those that others outdo left out."""
   own = [p for p in points if p["method"] in methods]
-  rising, best = [], -1.0
-  for point in sorted(own, key=lambda p: (p["bytes_per_face"], -p["rank1"])):
-    if point["rank1"] > best:
-      best = point["rank1"]
-      rising.append((point["bytes_per_face"], hits(point)))
-  return rising
+  return [(p["bytes_per_face"], hits(p)) for p in _front(own, "rank1")]
 
 
 def gains(points) -> Iterator[Dict[str, Any]]:
@@ -153,16 +160,6 @@ def render_scalable_base(folder: pathlib.Path) -> str:
       seen.add(row["features"])
       unique.append(row)
   return f"{_status(found)}\n\n{markdown(unique)}" if unique else NOT_MEASURED
-
-
-def _front(points, key: str) -> List[Dict[str, Any]]:
-  """Points of rising rate, those left out that a smaller file outdoes."""
-  sign = -1 if key == "flip" else 1
-  found: List[Dict[str, Any]] = []
-  for point in sorted(points, key=lambda p: p["bytes_per_face"]):
-    if not found or sign * point[key] > sign * found[-1][key]:
-      found.append(point)
-  return found
 
 
 # Layers, and the image codec that they stand against.
